@@ -1,0 +1,44 @@
+# `make profile` and `make test` are all that a newcomer needs; both make the virtual environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORKLOAD ?= scenarios/airline.yaml
+
+.PHONY: profile test lint format benchmark schema clean help
+
+profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
+	$(BIN)/agent-profiler run $(WORKLOAD)
+
+test: $(INSTALLED) lint  ## Run the whole test suite, with its coverage floor
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(INSTALLED)  ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(INSTALLED)  ## Print the figures that benchmarks/ measures on this machine
+	for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+schema: $(INSTALLED)  ## Write the committed JSON Schemas anew
+	$(BIN)/agent-profiler schema profile > docs/schema/profile.schema.json
+
+$(INSTALLED): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:  ## Remove what can be made again
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
+
+help:  ## Show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
