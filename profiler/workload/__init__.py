@@ -1,0 +1,1 @@
+"""What is sent: strict workload files, seeded sessions, checks on replies."""

@@ -1,0 +1,118 @@
+"""From a workload file to a `Workload`: a mistake is one line with file, line, key and remedy."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from profiler.errors import WorkloadError
+from profiler.workload.document import Document, KeyPath, read_document
+from profiler.workload.model import Workload
+from profiler.workload.near import did_you_mean
+from profiler.workload.sentences import sentences, shown
+from profiler.workload.strict import UNKNOWN_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "url": ("target", "url"),
+        "users": ("load", "users"),
+        "rate": ("load", "rate"),
+        "requests": ("load", "requests"),
+        "sessions": ("load", "sessions"),
+        "duration": ("load", "duration"),
+        "warmup": ("load", "warmup"),
+        "seed": ("load", "seed"),
+        "max_requests": ("load", "max_requests"),
+        "error_limit": ("load", "error_limit"),
+    }
+)
+"""What the command line may override, and the key that it stands for."""
+
+_DISPLACES = {
+    "users": ("rate", "arrivals", "arrivals_of"),
+    "rate": ("users",),
+    "requests": ("sessions",),
+    "sessions": ("requests",),
+}
+
+
+def load_workload(
+    path: Path,
+    *,
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> Workload:
+    """Read a workload file and all data that it names.
+
+    `overrides` are options of the command line by name (see `OVERRIDES`); one that is None was not
+    given. `environ` fills in `${NAME}` in the URL and the headers. Raises WorkloadError.
+    """
+    document = read_document(path)
+    if not isinstance(document.data, dict):
+        fix = "Start with 'name:' and 'scenarios:'"
+        raise WorkloadError("a workload is a mapping of keys", where=f"{path}:1", fix=fix)
+    given = _given(overrides)
+    data = _overridden(document.data, given)
+    data.setdefault("name", path.stem)
+    context = {"base": path.parent, "environ": environ, "tables": {}}
+    try:
+        return Workload.model_validate(data, context=context)
+    except ValidationError as exc:
+        raise _first_error(document, given, exc) from exc
+
+
+def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    for name in given:
+        if name not in OVERRIDES:
+            raise WorkloadError(f"'{name}' cannot be overridden", fix=did_you_mean(name, OVERRIDES))
+        for other in _DISPLACES.get(name, ()):
+            if other in given:
+                raise WorkloadError(f"--{name} and --{other} exclude each other", fix="Keep one")
+    return given
+
+
+def _overridden(data: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(data)
+    for name, value in given.items():
+        section, key = OVERRIDES[name]
+        content = merged.get(section)
+        if content is not None and not isinstance(content, dict):
+            continue  # the model says what is wrong with the section
+        kept = {k: v for k, v in (content or {}).items() if k not in _DISPLACES.get(name, ())}
+        merged[section] = kept | {key: value}
+    return merged
+
+
+def _first_error(
+    document: Document, given: Mapping[str, Any], exc: ValidationError
+) -> WorkloadError:
+    """Return the error that stands first in the file; an unknown key explains others, so first."""
+    errors = exc.errors(include_url=False)
+
+    def order(error: ErrorDetails) -> tuple[bool, int]:
+        return error["type"] != UNKNOWN_KEY, document.locate(_key_path(error))[1]
+
+    error = min(errors, key=order)
+    key_path = _key_path(error)
+    what, fix = sentences(error)
+    for name, overridden in OVERRIDES.items():
+        if name in given and key_path[:2] == overridden:
+            return WorkloadError(what, where=f"--{name.replace('_', '-')}", fix=fix)
+    written, line = document.locate(key_path)
+    if error["type"] not in {UNKNOWN_KEY, "missing"} and written:
+        what = f"{shown(written)}: {what}"
+    return WorkloadError(what, where=f"{document.path}:{line}", fix=fix)
+
+
+def _key_path(error: ErrorDetails) -> KeyPath:
+    """Return the path of the key to blame."""
+    return (*error["loc"], *error.get("ctx", {}).get("below", ()))

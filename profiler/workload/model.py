@@ -1,0 +1,272 @@
+"""The workload file: strict models of what a person wrote.
+
+Validation wants a context: `base` (the folder that paths are relative to), `environ`, and `tables`
+(a dict that keeps each CSV file from being read twice). `load.load_workload` provides it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import orjson
+from pydantic import (
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from profiler.workload.checks import Check, JsonPathCheck, TemplateText
+from profiler.workload.conversations import Recordings, read_recordings
+from profiler.workload.near import did_you_mean
+from profiler.workload.scenario_values import ThinkTime, VariableSpec, data_file
+from profiler.workload.strict import (
+    Count,
+    PositiveCount,
+    PositiveDuration,
+    Strict,
+    Text,
+    problem,
+)
+from profiler.workload.target import HttpJson, Target, UsagePaths
+from profiler.workload.templates import placeholder_names
+from profiler.workload.units import rate_per_s
+from profiler.workload.variables import BUILT_IN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "Check",
+    "HttpJson",
+    "JsonPathCheck",
+    "Load",
+    "Scenario",
+    "Target",
+    "ThinkTime",
+    "TurnTemplate",
+    "UsagePaths",
+    "VariableSpec",
+    "Workload",
+]
+
+DEFAULT_REQUESTS = 100
+
+
+def _rate(value: Any) -> float:
+    try:
+        rate = rate_per_s(value)
+    except ValueError as exc:
+        raise problem(str(exc), "Write it like 5/s or 300/min") from exc
+    if rate == 0:
+        raise problem("the rate is zero", "Write it like 5/s or 300/min")
+    return rate
+
+
+def _share(value: Any) -> float | None:
+    if value is None or value == "never":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise problem(f"{value!r} is not a share from 0 to 1", "Write 0.5 for half, or never")
+    return float(value)
+
+
+def _weight(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < 0:
+        fix = (
+            "Write a number of 0 or more: weights are relative, 5 is drawn five times as often as 1"
+        )
+        raise problem(f"{value!r} is not a weight", fix)
+    return float(value)
+
+
+class Load(Strict):
+    """How much is sent, and when. `users` makes a closed loop, `rate` an open one.
+
+    The run ends after `requests` measured interactions, or after `sessions` whole sessions (one of
+    the two is None), or after `duration_s`, whichever comes first. With a duration alone, both are
+    None.
+    """
+
+    users: PositiveCount | None = None
+    rate_per_s: Annotated[float, BeforeValidator(_rate)] | None = Field(default=None, alias="rate")
+    arrivals: Literal["constant", "poisson"] = "poisson"
+    arrivals_of: Literal["sessions", "interactions"] = "sessions"
+    requests: PositiveCount | None = None
+    sessions: PositiveCount | None = None
+    duration_s: PositiveDuration | None = Field(default=None, alias="duration")
+    warmup: Count = 0
+    seed: Count = 1
+    max_requests: PositiveCount | None = None
+    error_limit: Annotated[float | None, BeforeValidator(_share)] = 0.5
+
+    @property
+    def is_open(self) -> bool:
+        """Whether arrivals follow a rate, whatever the agent does."""
+        return self.rate_per_s is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        given = {key for key, value in data.items() if value is not None}
+        filled = dict(data)
+        if not given & {"users", "rate"}:
+            filled["users"] = 1
+        if not given & {"requests", "sessions", "duration"}:
+            filled["requests"] = DEFAULT_REQUESTS
+        return filled
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Load:
+        if self.users is not None and self.rate_per_s is not None:
+            fix = "Keep users for a closed loop, rate for an open one"
+            raise problem("users and rate exclude each other", fix, below=("rate",))
+        if self.requests is not None and self.sessions is not None:
+            raise problem(
+                "requests and sessions exclude each other", "Keep one", below=("sessions",)
+            )
+        for name in ("arrivals", "arrivals_of"):
+            if self.rate_per_s is None and name in self.model_fields_set:
+                fix = f"Give a rate, or remove {name}"
+                raise problem(f"{name} has no use without a rate", fix, below=(name,))
+        if self.max_requests is not None and self.max_requests < (self.requests or 0):
+            fix = f"Raise it to {self.requests} or more, or lower requests"
+            what = f"max_requests is {self.max_requests}, less than requests"
+            raise problem(what, fix, below=("max_requests",))
+        return self
+
+
+class TurnTemplate(Strict):
+    """One message of the user, with `{{ name }}` in it, and what its reply must be."""
+
+    user: TemplateText
+    checks: tuple[Check, ...] = Field(default=(), alias="check")
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return value if isinstance(value, list | tuple) else [value]
+
+
+def _recordings(value: Any, info: ValidationInfo) -> Recordings:
+    return value if isinstance(value, Recordings) else read_recordings(data_file(value, info))
+
+
+class Scenario(Strict):
+    """A template of a session (`turns`), or recorded sessions (`conversations`)."""
+
+    name: Text
+    weight: Annotated[float, BeforeValidator(_weight)] = 1.0
+    think_time: ThinkTime | None = None
+    variables: dict[str, VariableSpec] = Field(default_factory=dict)
+    turns: tuple[TurnTemplate, ...] | None = None
+    conversations: (
+        Annotated[
+            InstanceOf[Recordings],
+            BeforeValidator(_recordings),
+            PlainSerializer(lambda recordings: {"sha256": recordings.sha256}),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Scenario:
+        if self.turns is not None and self.conversations is not None:
+            fix = "Keep one, or make two scenarios"
+            raise problem(
+                "turns and conversations exclude each other", fix, below=("conversations",)
+            )
+        if not self.turns and self.conversations is None:
+            fix = "Add turns, or conversations with a file of recorded sessions"
+            raise problem(f"the scenario '{self.name}' has no turns", fix, below=("turns",))
+        if self.conversations is not None and self.variables:
+            fix = "Remove them: recorded sessions are sent as they are"
+            raise problem("variables have no use with conversations", fix, below=("variables",))
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Scenario:
+        for name in self.variables:
+            if not name.isidentifier() or name in BUILT_IN:
+                fix = "Use letters, digits and '_'; session_id and turn are built in"
+                raise problem(f"a variable cannot be called '{name}'", fix, below=("variables",))
+        known = BUILT_IN | self.variables.keys()
+        for index, turn in enumerate(self.turns or ()):
+            texts = [turn.user, *(check.contains or "" for check in turn.checks)]
+            used = frozenset[str]().union(*map(placeholder_names, texts))
+            for name in sorted(used - known):
+                what = f"turns[{index}] uses the unknown variable '{name}'"
+                raise problem(what, did_you_mean(name, known), below=("turns", index, "user"))
+        return self
+
+
+class Workload(Strict):
+    """A weighted mix of scenarios, where to send it, and how much of it."""
+
+    name: Text
+    target: Target = Field(default_factory=Target)
+    load: Load = Field(default_factory=Load)
+    scenarios: tuple[Scenario, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, data: Any) -> Any:
+        """Take `target:` with nothing but comments below it for a section left out."""
+        if not isinstance(data, dict):
+            return data
+        empty = {key for key in ("target", "load") if key in data and data[key] is None}
+        return {key: value for key, value in data.items() if key not in empty}
+
+    @field_validator("scenarios")
+    @classmethod
+    def _a_mix(cls, scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
+        if not scenarios:
+            raise problem("there is no scenario", "Add one with 'name' and 'turns'")
+        names = [scenario.name for scenario in scenarios]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                fix = "Give every scenario a name of its own"
+                raise problem(f"two scenarios are called '{name}'", fix, below=(index, "name"))
+        if not any(scenario.weight for scenario in scenarios):
+            raise problem("the weights are all zero", "Give one scenario a weight above zero")
+        return scenarios
+
+    def digest(self) -> str:
+        """Return the sha256 of what is sent: content and data files; secrets as `${NAME}`.
+
+        The URL and the load are not part of it, so that one workload has one digest wherever, how
+        much of it and with whichever seed it is sent; neither are names and places of data files.
+        """
+        content = self.model_dump(
+            mode="json", by_alias=True, exclude={"target": {"endpoint"}, "load": True}
+        )
+        headers = {name: text.raw for name, text in self.target.header_texts.items()}
+        content["target"]["headers"] = headers
+        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(canonical).hexdigest()
+
+    def redacted_target(self) -> dict[str, Any]:
+        """Return the target as a manifest may show it."""
+        return self.target.redacted()
+
+    def data_digests(self) -> dict[str, str]:
+        """Return the sha256 of each data file, by its file name."""
+        found: dict[str, str] = {}
+        for scenario in self.scenarios:
+            files: list[tuple[Path, str]] = []
+            if scenario.conversations is not None:
+                files.append((scenario.conversations.path, scenario.conversations.sha256))
+            tables = (spec.table for spec in scenario.variables.values() if spec.table is not None)
+            files.extend((table.path, table.sha256) for table in tables)
+            for path, sha256 in files:
+                is_taken = found.get(path.name, sha256) != sha256
+                found[f"{path.parent.name}/{path.name}" if is_taken else path.name] = sha256
+        return found

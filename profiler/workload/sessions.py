@@ -1,0 +1,261 @@
+"""Sessions, drawn from a workload: a pure function of workload, seed, stream and index.
+
+Each concern has a generator of its own, seeded by a hash of what it is for: which scenario, in
+which order recordings and rows are dealt, values of variables, think time, ids. Nothing is consumed
+by asking, so any order of asking and any number of workers draw the same sessions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from array import array
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import accumulate
+from threading import Lock
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from profiler.workload.templates import render
+from profiler.workload.variables import CsvVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from profiler.workload.checks import Check
+    from profiler.workload.conversations import Conversation
+    from profiler.workload.distributions import Distribution
+    from profiler.workload.model import Scenario, TurnTemplate, Workload
+    from profiler.workload.variables import Variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnPlan:
+    """One message to send; `think_time_ns` passes before it, 0 for a session's first."""
+
+    user: str
+    think_time_ns: int
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlan:
+    """One session to play; `conversation` is the id of the recording, None for a template."""
+
+    index: int
+    session_id: str
+    scenario: str
+    conversation: str | None
+    turns: tuple[TurnPlan, ...]
+
+
+class SessionSampler:
+    """Draws the sessions of one run.
+
+    `stream` ('measure', 'warmup') gives independent sessions of the same mix. `salt` (the run's id)
+    goes into the session ids and nothing else, so that an agent that remembers sessions meets each
+    run as new.
+    """
+
+    def __init__(
+        self, workload: Workload, *, seed: int, stream: str = "measure", salt: str = ""
+    ) -> None:
+        seeds = _Seeds(f"{seed}/{stream}")
+        self._draws = _ScenarioDraws([s.weight for s in workload.scenarios], seeds)
+        self._sources: list[_Recorded | _Templated] = [
+            _Recorded(scenario, seeds) if scenario.conversations else _Templated(scenario, seeds)
+            for scenario in workload.scenarios
+        ]
+        self._names = [scenario.name for scenario in workload.scenarios]
+        self._id_prefix = f"{seed}/{stream}/{salt}/"
+
+    def session(self, index: int) -> SessionPlan:
+        """Return session `index`, counted from 0 over all workers and users."""
+        scenario, ordinal = self._draws.draw(index)
+        session_id = _uuid(f"{self._id_prefix}{index}")
+        conversation, turns = self._sources[scenario].turns(index, ordinal, session_id)
+        return SessionPlan(
+            index=index,
+            session_id=session_id,
+            scenario=self._names[scenario],
+            conversation=conversation,
+            turns=turns,
+        )
+
+
+class _Seeds:
+    """Names generators: one seed for each path below the root."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def generator(self, *path: object) -> random.Random:
+        text = "/".join((self._root, *map(str, path)))
+        return random.Random(int.from_bytes(_hash(text)))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _uuid(text: str) -> str:
+    return str(UUID(bytes=_hash(text), version=4))
+
+
+class _ScenarioDraws:
+    """Which scenario each session is of, and its how-manieth: drawn in order, 8 bytes a session."""
+
+    def __init__(self, weights: Sequence[float], seeds: _Seeds) -> None:
+        self._random = seeds.generator("scenario").random
+        self._bounds = list(accumulate(weights))
+        self._last = max(i for i, weight in enumerate(weights) if weight > 0)
+        self._scenarios = array("I")
+        self._ordinals = array("I")
+        self._counts = [0] * len(weights)
+        self._lock = Lock()
+
+    def draw(self, index: int) -> tuple[int, int]:
+        if index >= len(self._ordinals):
+            with self._lock:
+                self._extend(index + 1)
+        return self._scenarios[index], self._ordinals[index]
+
+    def _extend(self, length: int) -> None:
+        total = self._bounds[-1]
+        while len(self._ordinals) < length:
+            at = bisect_right(self._bounds, self._random() * total)
+            scenario = min(at, self._last)  # rounding may put the product on the upper end
+            self._scenarios.append(scenario)
+            self._ordinals.append(self._counts[scenario])
+            self._counts[scenario] += 1
+
+
+class _Deck:
+    """Deals the numbers 0 to size - 1 in shuffled order, each once, then shuffles anew."""
+
+    _KEPT_CYCLES = 4
+
+    def __init__(self, size: int, generator: Callable[[int], random.Random]) -> None:
+        self._size = size
+        self._generator = generator
+        self._cycles: OrderedDict[int, array[int]] = OrderedDict()
+
+    def card(self, ordinal: int) -> int:
+        cycle, position = divmod(ordinal, self._size)
+        order = self._cycles.get(cycle)
+        if order is None:
+            order = array("I", range(self._size))
+            self._generator(cycle).shuffle(order)
+            self._cycles[cycle] = order
+            if len(self._cycles) > self._KEPT_CYCLES:
+                self._cycles.popitem(last=False)
+        return order[position]
+
+
+class _Thinking:
+    """Think times of the sessions of one scenario."""
+
+    def __init__(self, scenario: Scenario, seeds: _Seeds) -> None:
+        self._name = scenario.name
+        self._seeds = seeds
+        self._distribution: Distribution | None = (
+            scenario.think_time.distribution() if scenario.think_time is not None else None
+        )
+
+    @property
+    def is_none(self) -> bool:
+        return self._distribution is None
+
+    def times_ns(self, index: int, turns: int) -> list[int]:
+        distribution = self._distribution
+        if distribution is None or turns == 1:
+            return [0] * turns
+        rng = self._seeds.generator("think", self._name, index)
+        return [0, *(distribution.sample_ns(rng) for _ in range(turns - 1))]
+
+
+class _Recorded:
+    """Sessions of a scenario with recorded conversations."""
+
+    def __init__(self, scenario: Scenario, seeds: _Seeds) -> None:
+        recordings = scenario.conversations
+        conversations: tuple[Conversation, ...] = recordings.conversations if recordings else ()
+        self._thinking = _Thinking(scenario, seeds)
+        self._ids = [conversation.id for conversation in conversations]
+        self._turns = [
+            tuple(TurnPlan(user=turn.user, think_time_ns=0) for turn in conversation.turns())
+            for conversation in conversations
+        ]
+        self._deck = _Deck(
+            len(conversations), lambda cycle: seeds.generator("order", scenario.name, cycle)
+        )
+
+    def turns(
+        self,
+        index: int,
+        ordinal: int,
+        session_id: str,  # noqa: ARG002 - recordings have no variables
+    ) -> tuple[str, tuple[TurnPlan, ...]]:
+        card = self._deck.card(ordinal)
+        turns = self._turns[card]
+        if not self._thinking.is_none:
+            times = self._thinking.times_ns(index, len(turns))
+            turns = tuple(
+                TurnPlan(user=turn.user, think_time_ns=time_ns)
+                for turn, time_ns in zip(turns, times, strict=True)
+            )
+        return self._ids[card], turns
+
+
+class _Templated:
+    """Sessions of a scenario with turn templates."""
+
+    def __init__(self, scenario: Scenario, seeds: _Seeds) -> None:
+        self._name = scenario.name
+        self._seeds = seeds
+        self._thinking = _Thinking(scenario, seeds)
+        self._templates: tuple[TurnTemplate, ...] = scenario.turns or ()
+        self._variables = {name: spec.variable() for name, spec in scenario.variables.items()}
+        self._decks = self._make_decks()
+
+    def _make_decks(self) -> dict[str, _Deck]:
+        """Return a deck for each table: variables of one table take the same row."""
+        decks: dict[str, _Deck] = {}
+        for variable in self._variables.values():
+            if isinstance(variable, CsvVariable):
+                table = variable.table.sha256
+                decks[table] = _Deck(
+                    len(variable.table.rows),
+                    lambda cycle, table=table: self._seeds.generator(  # type: ignore[misc]
+                        "rows", self._name, table, cycle
+                    ),
+                )
+        return decks
+
+    def turns(self, index: int, ordinal: int, session_id: str) -> tuple[None, tuple[TurnPlan, ...]]:
+        times = self._thinking.times_ns(index, len(self._templates))
+        values = self._values(index, ordinal) | {"session_id": session_id}
+        return None, tuple(
+            self._turn(template, {**values, "turn": str(number)}, time_ns)
+            for number, (template, time_ns) in enumerate(zip(self._templates, times, strict=True))
+        )
+
+    def _turn(self, template: TurnTemplate, values: dict[str, str], time_ns: int) -> TurnPlan:
+        return TurnPlan(
+            user=render(template.user, values),
+            think_time_ns=time_ns,
+            checks=tuple(check.rendered(values) for check in template.checks),
+        )
+
+    def _values(self, index: int, ordinal: int) -> dict[str, str]:
+        return {
+            name: self._value(name, variable, index, ordinal)
+            for name, variable in self._variables.items()
+        }
+
+    def _value(self, name: str, variable: Variable, index: int, ordinal: int) -> str:
+        if isinstance(variable, CsvVariable):
+            return variable.value(self._decks[variable.table.sha256].card(ordinal))
+        return variable.sample(self._seeds.generator("variable", self._name, name, index))

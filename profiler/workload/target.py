@@ -1,0 +1,169 @@
+"""`target:` in a workload file: where the agent is and how to speak to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from profiler.workload.near import did_you_mean
+from profiler.workload.secrets import EnvText, check_url, shown_url, url_secrets
+from profiler.workload.strict import JmesPathText, PositiveDuration, Strict, Text, problem
+from profiler.workload.templates import placeholder_names
+
+BODY_NAMES = frozenset({"user", "session_id", "turn"})
+"""What the body of an `http-json` request may use as `{{ name }}`."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_DEFAULT_TIMEOUT_S = 120.0
+
+
+def _from_environment(value: Any, info: ValidationInfo) -> EnvText:
+    if isinstance(value, EnvText):
+        return value
+    if not isinstance(value, str):
+        raise problem("the value is not text", "Put it in quotes")
+    try:
+        return EnvText.resolve(value, (info.context or {}).get("environ", {}))
+    except ValueError as exc:
+        raise problem(str(exc), "Set it, or write ${NAME} with the name of one that is") from exc
+
+
+FromEnvironment = Annotated[
+    InstanceOf[EnvText], BeforeValidator(_from_environment), PlainSerializer(lambda _: "***")
+]
+"""Text in which `${NAME}` is taken from the environment; shown as `***` wherever it is dumped."""
+
+
+class UsagePaths(Strict):
+    """Where in an answer the tokens that the agent reports are, as JMESPath."""
+
+    input_tokens: JmesPathText | None = None
+    output_tokens: JmesPathText | None = None
+    cached_input_tokens: JmesPathText | None = None
+    cache_write_tokens: JmesPathText | None = None
+    reasoning_tokens: JmesPathText | None = None
+
+    def paths(self) -> dict[str, str]:
+        """Return the expressions that were given, by name of the count."""
+        return {name: path for name, path in self.model_dump().items() if path is not None}
+
+
+class HttpJson(Strict):
+    """A protocol of the agent's own: the body to send, and JMESPath into the answer."""
+
+    body: dict[str, Any]
+    reply: JmesPathText
+    session_id: JmesPathText | None = None
+    usage: UsagePaths | None = None
+    error: JmesPathText | None = None
+    trace: JmesPathText | None = None
+
+    @field_validator("body")
+    @classmethod
+    def _body_names(cls, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            names = frozenset[str]().union(*map(placeholder_names, _texts(body)))
+        except ValueError as exc:
+            raise problem(str(exc), "Write {{ user }}, {{ session_id }} or {{ turn }}") from exc
+        for name in sorted(names - BODY_NAMES):
+            raise problem(f"unknown variable '{name}'", did_you_mean(name, BODY_NAMES))
+        if "user" not in names:
+            raise problem("the body never uses {{ user }}", "Put the user's message in it")
+        return body
+
+
+class Target(Strict):
+    """The agent. Without a `url`, the shipped mock agent is started and used."""
+
+    endpoint: FromEnvironment | None = Field(default=None, alias="url")
+    protocol: Literal["openai-chat", "http-json"] = "openai-chat"
+    model: Text | None = None
+    stream: StrictBool = True
+    header_texts: dict[str, FromEnvironment] = Field(default_factory=dict, alias="headers")
+    timeout_s: PositiveDuration = Field(default=_DEFAULT_TIMEOUT_S, alias="timeout")
+    http_json: HttpJson | None = None
+
+    @property
+    def url(self) -> str | None:
+        """The URL as it is called, secrets included; None means the mock agent."""
+        return None if self.endpoint is None else self.endpoint.value
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers as they are sent, secrets included."""
+        return {name: text.value for name, text in self.header_texts.items()}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every text that must never be written down, longest first."""
+        found = set(url_secrets(self.endpoint)) if self.endpoint is not None else set()
+        for name, text in self.header_texts.items():
+            found.update(text.environment)
+            if _CREDENTIAL_HEADER.search(name):
+                found.update((text.value, text.value.rpartition(" ")[2]))
+        return tuple(sorted(found - {""}, key=lambda secret: (-len(secret), secret)))
+
+    def redacted(self) -> dict[str, Any]:
+        """Return what a manifest may say: the URL without secrets, headers by name only."""
+        return {
+            "url": None if self.endpoint is None else shown_url(self.endpoint),
+            "protocol": self.protocol,
+            "model": self.model,
+            "stream": self.stream,
+            "timeout_s": self.timeout_s,
+            "headers": sorted(self.header_texts),
+        }
+
+    @field_validator("endpoint")
+    @classmethod
+    def _callable(cls, endpoint: EnvText | None) -> EnvText | None:
+        wrong = None if endpoint is None else check_url(endpoint.value)
+        if wrong is not None:
+            raise problem(wrong, "Write it like http://127.0.0.1:8080/v1/chat/completions")
+        return endpoint
+
+    @field_validator("header_texts")
+    @classmethod
+    def _sendable(cls, headers: dict[str, EnvText]) -> dict[str, EnvText]:
+        if len({name.lower() for name in headers}) != len(headers):
+            raise problem("a header is given twice", "Upper and lower case are the same: keep one")
+        for name, text in headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                fix = "Use letters, digits and '-'"
+                raise problem(f"'{name}' is not the name of a header", fix, below=(name,))
+            if not (text.value.isascii() and text.value.isprintable()):
+                what = "the value contains a line break or a character outside ASCII"
+                raise problem(what, "Look at what the environment variable holds", below=(name,))
+        return headers
+
+    @model_validator(mode="after")
+    def _protocol_fits(self) -> Target:
+        if self.protocol == "http-json" and self.http_json is None:
+            fix = "Add http_json with 'body' and 'reply'"
+            raise problem("the protocol http-json needs 'http_json'", fix, below=("protocol",))
+        if self.protocol != "http-json" and self.http_json is not None:
+            fix = "Write protocol: http-json, or remove it"
+            raise problem(f"http_json has no use with {self.protocol}", fix, below=("http_json",))
+        return self
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return []

@@ -1,0 +1,46 @@
+import math
+from typing import Any
+
+import pytest
+
+from profiler.workload.units import duration_s, rate_per_s
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("120s", 120.0),
+        ("500ms", 0.5),
+        ("2m", 120.0),
+        ("2 min", 120.0),
+        ("1h", 3600.0),
+        ("1.5s", 1.5),
+        ("7", 7.0),
+        (3, 3.0),
+        (0.25, 0.25),
+    ],
+)
+def test_durations_are_read_as_people_write_them(written: Any, seconds: Any) -> None:
+    assert seconds == duration_s(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "per_second"),
+    [("5/s", 5.0), ("300/min", 5.0), ("300/m", 5.0), ("7200 / h", 2.0), (0.5, 0.5), ("4", 4.0)],
+)
+def test_rates_are_read_as_people_write_them(written: Any, per_second: Any) -> None:
+    assert per_second == rate_per_s(written)
+
+
+@pytest.mark.parametrize("written", ["", "soon", "-1s", "1:30", "5 parsecs", None, True, [1]])
+def test_what_is_no_quantity_is_refused(written: Any) -> None:
+    with pytest.raises(ValueError, match="is not a"):
+        duration_s(written)
+    with pytest.raises(ValueError, match="is not a"):
+        rate_per_s(written)
+
+
+@pytest.mark.parametrize("number", [-1, -0.5, math.inf, math.nan])
+def test_negative_and_endless_numbers_are_refused(number: Any) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        duration_s(number)
