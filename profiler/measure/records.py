@@ -1,0 +1,261 @@
+"""What a run writes down: one frozen record for each journal line.
+
+Times are integer nanoseconds. Those of an `Interaction` are on the harness's monotonic clock; those
+of a call or a tool are on the clock that `clock` names: `harness`, or `agent`, whose zero is the
+moment at which the agent received the interaction. `None` means *not observed*, zero means zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+class Outcome(StrEnum):
+    """How an interaction, a call or a tool ended. Closed: a reader may match on all of it."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    CONNECT_ERROR = "connect_error"
+    PROTOCOL_ERROR = "protocol_error"
+    HTTP_4XX = "http_4xx"
+    HTTP_429 = "http_429"
+    HTTP_5XX = "http_5xx"
+    AGENT_ERROR = "agent_error"
+    CHECK_FAILED = "check_failed"
+    CANCELLED = "cancelled"
+
+
+class Phase(StrEnum):
+    """Warm-up interactions are journaled and left out of every statistic."""
+
+    WARMUP = "warmup"
+    MEASURE = "measure"
+
+
+class Observer(StrEnum):
+    """Who saw it."""
+
+    CLIENT = "client"
+    RESPONSE = "response"
+    GATEWAY = "gateway"
+    OTEL = "otel"
+    STATE_STORE = "state_store"
+
+
+class Timeline(StrEnum):
+    """Whose zero a time counts from."""
+
+    HARNESS = "harness"
+    AGENT = "agent"
+
+
+class StateKind(StrEnum):
+    """What a state operation does to the store."""
+
+    READ = "read"
+    WRITE = "write"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the provider or agent *reported* them; never mixed with what we counted.
+
+    `input_tokens` is the whole input, cached part included; `output_tokens` the whole output,
+    reasoning included.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenParts:
+    """Input tokens of one LLM call by part, *counted*. The parts add up to the whole input.
+
+    `user` is the last user message; `tool_results` the tool messages after it; `history` all else
+    that is neither system nor tool schemas; `overhead` the tokens that prime the reply.
+    """
+
+    system: int | None = None
+    tool_schemas: int | None = None
+    history: int | None = None
+    user: int | None = None
+    tool_results: int | None = None
+    overhead: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTokens:
+    """What the client sees of an interaction, *counted* by us with the run's encoding, in tokens.
+
+    `user` is the user's text, `history` the visible conversation before it, `output` the reply's
+    text. Chat overhead is not in it: these are texts, not requests to a provider.
+    """
+
+    user: int | None = None
+    history: int | None = None
+    output: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Rate-limit headers of one LLM call; durations in nanoseconds."""
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests_ns: int | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens_ns: int | None = None
+    retry_after_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """One user message to the agent and everything until its final answer."""
+
+    trace_id: str
+    session: str
+    session_index: int
+    scenario: str
+    conversation: str | None = None
+    turn: int
+    last_turn: bool = False
+    phase: Phase
+    think_time_ns: int | None = None
+    intended_start_ns: int | None = None
+    send_ns: int
+    first_byte_ns: int | None = None
+    first_token_ns: int | None = None
+    last_token_ns: int | None = None
+    end_ns: int
+    outcome: Outcome
+    error_kind: str | None = None
+    error_detail: str | None = None
+    http_status: int | None = None
+    response_bytes: int | None = None
+    counted: ClientTokens | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmCall:
+    """One inference that the agent obtained from a provider, as one observer saw it."""
+
+    trace_id: str
+    observer: Observer
+    clock: Timeline
+    model: str | None = None
+    start_ns: int | None = None
+    first_token_ns: int | None = None
+    end_ns: int | None = None
+    outcome: Outcome
+    attempts: int | None = None
+    usage: Usage | None = None
+    tokens: TokenParts | None = None
+    rate_limit: RateLimit | None = None
+    tool_calls: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One execution of a tool by the agent."""
+
+    trace_id: str
+    observer: Observer
+    clock: Timeline
+    name: str
+    start_ns: int | None = None
+    end_ns: int | None = None
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateOp:
+    """`count` operations of one kind on one state store within one interaction.
+
+    An observer that watches a store and saw none of a kind writes `count=0`: zero is not "not
+    observed".
+    """
+
+    trace_id: str
+    observer: Observer
+    store: str
+    kind: StateKind
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateDelta:
+    """Operations on one state store over the whole run, from the store's own statistics."""
+
+    store: str
+    reads: int | None = None
+    writes: int | None = None
+    other: int | None = None
+    void_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSample:
+    """The harness watching itself over the last second or so; `at_ns` on the harness clock."""
+
+    at_ns: int
+    in_flight: int
+    sent: int
+    ended: int
+    dropped: int
+    loop_lag_max_ns: int
+    cpu_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The first line of a journal."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    tool_version: str
+    argv: tuple[str, ...]
+    started_wall_ns: int
+    started_monotonic_ns: int
+    workload: str
+    digests: dict[str, str]
+    seeds: dict[str, int]
+    host: dict[str, Any]
+    target: dict[str, Any]
+    load: dict[str, Any]
+    encoding: str
+    observers: tuple[str, ...]
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+class EndReason(StrEnum):
+    """Why a run ended."""
+
+    COMPLETED = "completed"
+    DURATION = "duration"
+    MAX_REQUESTS = "max_requests"
+    ERROR_LIMIT = "error_limit"
+    INTERRUPTED = "interrupted"
+    JOURNAL_FAILED = "journal_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The last line of a journal that was closed in order."""
+
+    at_ns: int
+    reason: EndReason
+    detail: str | None = None
+
+
+Record = Run | Interaction | LlmCall | ToolCall | StateOp | StateDelta | DriverSample | End
