@@ -1,0 +1,243 @@
+"""OpenAI Chat Completions: `POST .../chat/completions`, streaming or plain.
+
+The client carries the visible conversation and sends it again with each turn, as the protocol
+wants; the session id goes along as `x-session-id`, for agents that keep the history themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from profiler.endpoints.exchange import Outgoing, Reply
+from profiler.endpoints.sse import EventTooLongError, SseParser
+from profiler.measure.records import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from profiler.endpoints.exchange import Reader
+
+DEFAULT_MODEL = "agent"
+_DETAIL_CHARACTERS = 200
+
+
+class OpenAiChat:
+    """The `openai-chat` protocol for one target."""
+
+    def __init__(
+        self, *, url: str, model: str | None, stream: bool, headers: Mapping[str, str]
+    ) -> None:
+        self.url = url
+        self.model = model if model is not None else DEFAULT_MODEL
+        self.stream = stream
+        self.headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream" if stream else "application/json",
+            **headers,
+        }
+
+    def begin(self, session_id: str) -> OpenAiChatDialogue:
+        """Start a session with an empty conversation."""
+        return OpenAiChatDialogue(self, session_id)
+
+
+class OpenAiChatDialogue:
+    """One conversation: the messages that both sides have seen."""
+
+    def __init__(self, endpoint: OpenAiChat, session_id: str) -> None:
+        self._endpoint = endpoint
+        self._headers = {**endpoint.headers, "x-session-id": session_id}
+        self._messages: list[dict[str, str]] = []
+
+    def request(self, user: str) -> Outgoing:
+        """Return the request that asks for the answer to `user`."""
+        body: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "messages": [*self._messages, {"role": "user", "content": user}],
+        }
+        if self._endpoint.stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        return Outgoing(url=self._endpoint.url, headers=self._headers, body=orjson.dumps(body))
+
+    def reader(self, *, status: int, content_type: str) -> Reader:
+        """Return a stream reader for an event stream that succeeded, else a plain one."""
+        if status < 400 and content_type.startswith("text/event-stream"):  # noqa: PLR2004 - HTTP
+            return ChatStreamReader()
+        return ChatPlainReader()
+
+    def accept(self, user: str, reply: Reply) -> None:
+        """Add the turn to the conversation."""
+        self._messages.append({"role": "user", "content": user})
+        self._messages.append({"role": "assistant", "content": reply.text})
+
+
+def usage_from(block: Any) -> Usage | None:
+    """Read OpenAI's `usage` object; what it does not say stays None."""
+    if not isinstance(block, dict):
+        return None
+    usage = Usage(
+        input_tokens=_count(block.get("prompt_tokens")),
+        output_tokens=_count(block.get("completion_tokens")),
+        cached_input_tokens=_count(_inner(block, "prompt_tokens_details", "cached_tokens")),
+        reasoning_tokens=_count(_inner(block, "completion_tokens_details", "reasoning_tokens")),
+    )
+    return None if usage == Usage() else usage
+
+
+def error_detail(error: Any) -> str:
+    """Shorten an error of any shape to one line."""
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(message).split())[:_DETAIL_CHARACTERS]
+
+
+class ChatPlainReader:
+    """Reads one JSON body. The first token is not observed: the answer comes in one piece."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+
+    def feed(self, chunk: bytes, at_ns: int) -> None:  # noqa: ARG002 - no token has a time here
+        """Keep the bytes."""
+        self._chunks.append(chunk)
+
+    def finish(self) -> Reply:
+        """Parse the body."""
+        try:
+            body = orjson.loads(b"".join(self._chunks))
+        except orjson.JSONDecodeError:
+            return Reply(
+                error_kind="not_json",
+                error_detail="the response body is no JSON",
+                is_protocol_error=True,
+            )
+        if not isinstance(body, dict):
+            return _wrong_shape(body, "the response is no JSON object")
+        usage, trace = usage_from(body.get("usage")), _mapping(body.get("trace"))
+        if body.get("error") is not None:
+            return Reply(
+                usage=usage,
+                trace=trace,
+                body=body,
+                error_kind="error_in_body",
+                error_detail=error_detail(body["error"]),
+            )
+        try:
+            content = body["choices"][0]["message"].get("content")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            return _wrong_shape(body, "the response has no choices[0].message")
+        return Reply(text=_text(content), usage=usage, trace=trace, body=body)
+
+
+class ChatStreamReader:
+    """Reads a stream of chunks, up to `[DONE]`.
+
+    Time to first token is the arrival of the first content, which is neither the first byte nor
+    the first chunk: that one only names the role.
+    """
+
+    def __init__(self) -> None:
+        self._parser = SseParser()
+        self._pieces: list[str] = []
+        self._first_ns: int | None = None
+        self._last_ns: int | None = None
+        self._usage: Usage | None = None
+        self._trace: Mapping[str, Any] | None = None
+        self._finished = False
+        self._broken: tuple[str, str] | None = None
+        self._error: str | None = None
+
+    def feed(self, chunk: bytes, at_ns: int) -> None:
+        """Take the events that these bytes complete."""
+        if self._broken is not None:
+            return
+        try:
+            events = self._parser.feed(chunk)
+        except EventTooLongError as exc:
+            self._broken = ("event_too_long", str(exc))
+            return
+        for event in events:
+            self._event(event.data, at_ns)
+
+    def _event(self, data: bytes, at_ns: int) -> None:
+        if data == b"[DONE]":
+            self._finished = True
+            return
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            self._broken = ("event_not_json", "an event of the stream is no JSON")
+            return
+        if not isinstance(chunk, dict):
+            self._broken = ("wrong_shape", "an event of the stream is no JSON object")
+            return
+        if chunk.get("error") is not None:
+            self._error = error_detail(chunk["error"])
+        if chunk.get("usage") is not None:
+            self._usage = usage_from(chunk["usage"])
+        if chunk.get("trace") is not None:
+            self._trace = _mapping(chunk["trace"])
+        choices = chunk.get("choices")
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+            self._choice(choices[0], at_ns)
+
+    def _choice(self, choice: dict[str, Any], at_ns: int) -> None:
+        if choice.get("finish_reason") is not None:
+            self._finished = True
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            return
+        content = _text(delta.get("content"))
+        if content or delta.get("tool_calls"):
+            if self._first_ns is None:
+                self._first_ns = at_ns
+            self._last_ns = at_ns
+        if content:
+            self._pieces.append(content)
+
+    def finish(self) -> Reply:
+        """Say what the stream meant."""
+        broken = self._broken
+        if broken is None and self._error is None and not self._finished:
+            broken = ("stream_cut", "the stream ended without [DONE] or a finish_reason")
+        kind, detail = broken if broken is not None else (None, None)
+        if kind is None and self._error is not None:
+            kind, detail = "error_in_stream", self._error
+        return Reply(
+            text="".join(self._pieces),
+            first_token_ns=self._first_ns,
+            last_token_ns=self._last_ns,
+            usage=self._usage,
+            trace=self._trace,
+            error_kind=kind,
+            error_detail=detail,
+            is_protocol_error=broken is not None,
+        )
+
+
+def _wrong_shape(body: Any, detail: str) -> Reply:
+    return Reply(body=body, error_kind="wrong_shape", error_detail=detail, is_protocol_error=True)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _inner(block: dict[str, Any], outer: str, inner: str) -> Any:
+    details = block.get(outer)
+    return details.get(inner) if isinstance(details, dict) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,260 @@
+"""The I/O edge against real sockets: everything that a target does becomes an exchange."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import anyio
+import httpx
+import orjson
+import pytest
+import respx
+
+from profiler.endpoints.exchange import Exchange
+from profiler.endpoints.http import HttpCaller, classify
+from profiler.endpoints.openai_chat import OpenAiChat
+from profiler.measure.records import Outcome
+from tests.endpoints.hostile import head, hostile, serving, whole
+
+REPLY = orjson.dumps(
+    {"choices": [{"message": {"content": "Hello"}}], "usage": {"prompt_tokens": 3}}
+)
+
+
+def sse(*chunks: dict, done: bool = True) -> bytes:
+    events = b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks)
+    return events + (b"data: [DONE]\n\n" if done else b"")
+
+
+def delta(content: str) -> dict:
+    return {"choices": [{"delta": {"content": content}}]}
+
+
+async def exchange_with(behaviour, *, stream=True, timeout_s=5.0, **options) -> Exchange:
+    async with hostile(behaviour) as url:
+        caller = HttpCaller(timeout_s=timeout_s, **options)
+        try:
+            return await call(caller, url, stream=stream)
+        finally:
+            await caller.aclose()
+
+
+async def call(caller: HttpCaller, url: str, *, stream: bool = True) -> Exchange:
+    endpoint = OpenAiChat(url=url, model="m", stream=stream, headers={})
+    async with caller.client() as client:
+        return await caller.call(client, endpoint.begin("s"), "Hi", {"traceparent": "00-t"})
+
+
+def answers(data: bytes, *, close: bool = False):
+    async def behaviour(stream, _request):
+        await stream.send(data)
+        if close:
+            await stream.aclose()
+
+    return behaviour
+
+
+async def test_a_plain_answer_is_ok_and_its_times_are_in_order():
+    exchange = await exchange_with(answers(whole(REPLY)), stream=False)
+    assert exchange.outcome is Outcome.OK
+    assert exchange.reply.text == "Hello"
+    assert exchange.http_status == 200
+    assert exchange.response_bytes == len(REPLY)
+    assert exchange.first_byte_ns is not None
+    assert exchange.send_ns < exchange.first_byte_ns <= exchange.end_ns
+
+
+async def test_the_first_token_comes_after_the_first_byte():
+    async def behaviour(stream, _request):
+        await stream.send(head(content_type="text/event-stream", connection="close"))
+        await stream.send(sse(delta(""), done=False))
+        await anyio.sleep(0.05)
+        await stream.send(sse(delta("Hi")))
+        await stream.aclose()
+
+    exchange = await exchange_with(behaviour)
+    assert exchange.outcome is Outcome.OK
+    assert exchange.first_byte_ns is not None
+    assert exchange.reply.first_token_ns is not None
+    assert exchange.reply.first_token_ns - exchange.first_byte_ns >= 45_000_000
+
+
+async def test_headers_of_the_interaction_and_the_endpoint_are_sent():
+    seen: list[bytes] = []
+
+    async def behaviour(stream, request):
+        seen.append(request.lower())
+        await stream.send(whole(REPLY))
+
+    await exchange_with(behaviour, stream=False)
+    assert b"traceparent: 00-t" in seen[0]
+    assert b"x-session-id: s" in seen[0]
+    assert b"user-agent: agent-profiler/" in seen[0]
+
+
+async def test_a_client_keeps_its_connection_between_calls():
+    connections: set[int] = set()
+
+    async def behaviour(stream, _request):
+        connections.add(stream.extra(anyio.abc.SocketAttribute.remote_port))
+        await stream.send(whole(REPLY))
+
+    async with hostile(behaviour) as url:
+        caller = HttpCaller(timeout_s=5)
+        for _ in range(3):
+            await call(caller, url, stream=False)
+        await caller.aclose()
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "outcome", "kind"),
+    [
+        (whole(b"<html>"), Outcome.PROTOCOL_ERROR, "not_json"),
+        (whole(b"{}"), Outcome.PROTOCOL_ERROR, "wrong_shape"),
+        (whole(b'{"error": {"message": "boom"}}'), Outcome.AGENT_ERROR, "error_in_body"),
+        (whole(b"{}", "404 Not Found"), Outcome.HTTP_4XX, "http_404"),
+        (whole(b"busy", "503 Busy", "text/plain"), Outcome.HTTP_5XX, "http_503"),
+        (whole(b"{}", "429 Too Many Requests"), Outcome.HTTP_429, "http_429"),
+        (whole(b"", "302 Found"), Outcome.PROTOCOL_ERROR, "http_302"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Outcome.PROTOCOL_ERROR, "invalid_http"),
+        (
+            head(content_type="application/json", content_encoding="gzip", content_length="5")
+            + b"plain",
+            Outcome.PROTOCOL_ERROR,
+            "bad_content_encoding",
+        ),
+    ],
+)
+async def test_each_wrong_answer_has_its_kind(data, outcome, kind):
+    exchange = await exchange_with(answers(data), stream=False)
+    assert (exchange.outcome, exchange.error_kind) == (outcome, kind)
+
+
+async def test_an_error_status_says_what_the_body_says():
+    body = b'{"error": {"message": "rate limit reached"}, "trace": {"version": 1}}'
+    exchange = await exchange_with(answers(whole(body, "429 Too Many Requests")))
+    assert exchange.error_detail == "rate limit reached"
+    assert exchange.reply.trace == {"version": 1}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head(content_type="text/event-stream", transfer_encoding="chunked") + b"5\r\ndata:\r\n",
+        whole(REPLY)[:-10],
+        b"",
+    ],
+)
+async def test_a_connection_that_closes_early_is_invalid_http(data):
+    exchange = await exchange_with(answers(data, close=True), stream=False)
+    assert exchange.outcome is Outcome.PROTOCOL_ERROR
+    assert exchange.error_kind == "invalid_http"
+
+
+async def test_a_stream_that_ends_without_its_last_event_is_cut():
+    data = head(content_type="text/event-stream", connection="close") + sse(delta("a"), done=False)
+    exchange = await exchange_with(answers(data, close=True))
+    assert (exchange.outcome, exchange.error_kind) == (Outcome.PROTOCOL_ERROR, "stream_cut")
+    assert exchange.reply.text == "a"
+
+
+async def test_a_reset_is_a_lost_connection():
+    async def behaviour(stream, _request):
+        raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await stream.aclose()
+
+    exchange = await exchange_with(behaviour)
+    assert exchange.outcome is Outcome.PROTOCOL_ERROR
+    assert exchange.error_kind in {"connection_lost", "invalid_http"}
+
+
+async def test_a_body_beyond_the_limit_is_cut_off_there():
+    async def behaviour(stream, _request):
+        await stream.send(head(content_type="application/json", content_length=str(100 * 2**20)))
+        while True:
+            await stream.send(b" " * 65536)
+
+    exchange = await exchange_with(behaviour, stream=False, max_body_bytes=1_000_000)
+    assert (exchange.outcome, exchange.error_kind) == (Outcome.PROTOCOL_ERROR, "body_too_large")
+    assert exchange.response_bytes is not None
+    assert 1_000_000 < exchange.response_bytes < 2_000_000
+
+
+async def test_a_target_that_never_answers_times_out():
+    async def behaviour(_stream, _request):
+        await anyio.sleep_forever()
+
+    exchange = await exchange_with(behaviour, timeout_s=0.1)
+    assert exchange.outcome is Outcome.TIMEOUT
+    assert exchange.http_status is None
+
+
+async def test_a_slow_drip_does_not_outlive_the_deadline():
+    async def behaviour(stream, _request):
+        await stream.send(head(content_type="text/event-stream", connection="close"))
+        while True:
+            await stream.send(b": still here\n\n")
+            await anyio.sleep(0.01)
+
+    exchange = await exchange_with(behaviour, timeout_s=0.2)
+    assert (exchange.outcome, exchange.error_kind) == (Outcome.TIMEOUT, "deadline")
+    assert exchange.http_status == 200
+
+
+async def test_a_refused_connection_says_so():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    caller = HttpCaller(timeout_s=5)
+    exchange = await call(caller, f"http://127.0.0.1:{port}/")
+    await caller.aclose()
+    assert (exchange.outcome, exchange.error_kind) == (Outcome.CONNECT_ERROR, "refused")
+    assert exchange.first_byte_ns is None
+
+
+async def test_a_name_that_does_not_resolve_says_so():
+    caller = HttpCaller(timeout_s=5)
+    exchange = await call(caller, "http://no-such-host.invalid/")
+    await caller.aclose()
+    assert (exchange.outcome, exchange.error_kind) == (Outcome.CONNECT_ERROR, "dns")
+
+
+async def test_plain_http_where_tls_was_expected_says_so():
+    async def speak_http(stream):
+        await stream.receive()
+        await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with serving(speak_http) as port:
+        caller = HttpCaller(timeout_s=5)
+        exchange = await call(caller, f"https://127.0.0.1:{port}/")
+        await caller.aclose()
+    assert (exchange.outcome, exchange.error_kind) == (Outcome.CONNECT_ERROR, "tls")
+
+
+async def test_a_secret_that_the_target_echoes_is_taken_out():
+    body = b'{"error": {"message": "bad key sk-canary-123456"}}'
+    exchange = await exchange_with(
+        answers(whole(body, "401 Unauthorized")), secrets=("sk-canary-123456",)
+    )
+    assert exchange.error_detail == "bad key [redacted]"
+
+
+@respx.mock
+async def test_a_mock_transport_may_stand_in_for_the_network():
+    respx.post("http://agent.test/").mock(return_value=httpx.Response(200, content=REPLY))
+    caller = HttpCaller(timeout_s=5)
+    exchange = await call(caller, "http://agent.test/", stream=False)
+    await caller.aclose()
+    assert exchange.reply.text == "Hello"
+
+
+def test_too_many_open_files_are_told_from_other_failures():
+    failure = httpx.ConnectError("no")
+    failure.__cause__ = OSError(24, "Too many open files")
+    assert classify(failure)[:2] == (Outcome.CONNECT_ERROR, "too_many_open_files")
+    assert classify(httpx.ConnectError("no"))[:2] == (Outcome.CONNECT_ERROR, "connect")
+    assert classify(httpx.ConnectTimeout("slow"))[1] == "connect_timeout"
+    assert classify(OSError(24, "Too many open files"))[1] == "too_many_open_files"

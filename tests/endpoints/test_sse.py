@@ -1,0 +1,89 @@
+"""Server-sent events, by the rules of the WHATWG HTML standard, section 9.2."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from profiler.endpoints.sse import EventTooLongError, SseEvent, SseParser
+
+
+def parsed(*chunks: bytes) -> list[SseEvent]:
+    parser = SseParser()
+    return [event for chunk in chunks for event in parser.feed(chunk)]
+
+
+# The three streams are the examples of section 9.2.6 of the standard.
+def test_lines_of_data_of_one_event_are_joined_with_line_feeds():
+    stream = b"data: YHOO\ndata: +2\ndata: 10\n\n"
+    assert parsed(stream) == [SseEvent("message", b"YHOO\n+2\n10")]
+
+
+def test_comments_and_ids_are_no_data_and_only_one_leading_space_is_dropped():
+    stream = b": test stream\n\ndata: first event\nid: 1\n\n"
+    stream += b"data:second event\nid\n\ndata:  third event\n\n"
+    assert [e.data for e in parsed(stream)] == [b"first event", b"second event", b" third event"]
+
+
+def test_an_event_with_empty_data_is_an_event_and_a_cut_one_is_not():
+    stream = b"data\n\ndata\ndata\n\ndata:"
+    assert [e.data for e in parsed(stream)] == [b"", b"\n"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_every_line_end_of_the_standard_ends_a_line(end):
+    stream = end.join([b"event: update", b"data: 1", b"", b"data: 2", b"", b""])
+    # A final CR may be half of a CR LF: the next byte decides, so one is given here.
+    assert parsed(stream, b":x\n") == [SseEvent("update", b"1"), SseEvent("message", b"2")]
+
+
+def test_a_byte_order_mark_is_dropped_even_when_it_comes_byte_by_byte():
+    stream = b"\xef\xbb\xbfdata: x\n\n"
+    assert parsed(*(bytes([byte]) for byte in stream)) == [SseEvent("message", b"x")]
+
+
+def test_an_event_without_data_is_dropped_and_its_name_with_it():
+    assert parsed(b"event: ping\n\ndata: x\n\n") == [SseEvent("message", b"x")]
+
+
+def test_an_event_that_never_ends_is_refused_at_the_limit():
+    parser = SseParser(max_event_bytes=100)
+    with pytest.raises(EventTooLongError, match="100 bytes"):
+        parser.feed(b"data: " + b"x" * 200)
+
+
+def test_many_data_lines_of_one_event_count_together_towards_the_limit():
+    parser = SseParser(max_event_bytes=100)
+    for _ in range(16):  # each line is its five bytes and a line feed
+        parser.feed(b"data: 12345\n")
+    with pytest.raises(EventTooLongError):
+        parser.feed(b"data: 12345\n")
+
+
+def test_an_open_event_is_known_to_be_partial():
+    parser = SseParser()
+    parser.feed(b"data: x\n\n")
+    assert not parser.has_partial_event
+    parser.feed(b"data: y\n")
+    assert parser.has_partial_event
+
+
+@given(
+    payloads=st.lists(
+        st.lists(st.text(st.characters(exclude_characters="\r\n")), min_size=1), max_size=6
+    ),
+    cuts=st.lists(st.integers(1, 9), min_size=1, max_size=40),
+    end=st.sampled_from([b"\n", b"\r\n"]),
+)
+def test_events_do_not_depend_on_where_the_bytes_are_cut(payloads, cuts, end):
+    stream = b"".join(
+        b"".join(b"data: " + line.encode() + end for line in lines) + end for lines in payloads
+    )
+    chunks, at = [], 0
+    while at < len(stream):
+        size = cuts[len(chunks) % len(cuts)]
+        chunks.append(stream[at : at + size])
+        at += size
+    expected = [b"\n".join(line.encode() for line in lines) for lines in payloads]
+    assert [event.data for event in parsed(*chunks)] == expected
