@@ -1,0 +1,413 @@
+"""The driver: takes sessions and a schedule, speaks to the target, hands over what happened.
+
+Closed loop: N users, each running one session after another, turn by turn. Open loop: sessions (or
+single interactions) start at scheduled times, whether or not earlier ones have ended. A failed
+interaction ends its session and is recorded; nothing is retried: a retry hides what is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+import anyio
+
+from profiler.clock import NS_PER_S, monotonic_ns
+from profiler.endpoints.exchange import Exchange, Reply
+from profiler.load.budget import Budget, Limits
+from profiler.load.schedule import constant_offsets_ns, poisson_offsets_ns
+from profiler.load.watch import Watch
+from profiler.measure.records import EndReason, Interaction, Outcome, Phase
+from profiler.observers.response import records_of
+from profiler.workload.checks import failed_check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from profiler.clock import MonotonicNs
+    from profiler.endpoints.exchange import Dialogue, Endpoint
+    from profiler.endpoints.http import Client, HttpCaller
+    from profiler.load.recorder import Recorder
+    from profiler.measure.records import Record
+    from profiler.workload.sessions import SessionPlan, TurnPlan
+
+_LEAD_NS = 20_000_000
+_UNTIL_STABLE_FACTOR = 10
+
+
+class ArrivalsOf(StrEnum):
+    """What one arrival of an open loop starts."""
+
+    SESSIONS = "sessions"
+    INTERACTIONS = "interactions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedLoop:
+    """So many users, each sending its next message when it has its answer and has thought."""
+
+    users: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLoop:
+    """Arrivals at a rate, whether or not the target keeps up."""
+
+    rate_per_s: float
+    poisson: bool
+    arrivals_of: ArrivalsOf
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """What the driver is to do. Nothing starts later than `duration_ns` after measuring began."""
+
+    loop: ClosedLoop | OpenLoop
+    warmup: int
+    limits: Limits
+    duration_ns: int | None = None
+
+
+class SessionSource(Protocol):
+    """Where sessions come from: a pure function of the index."""
+
+    def session(self, index: int) -> SessionPlan:
+        """Return session `index`."""
+        ...
+
+
+@dataclass(slots=True)
+class _Live:
+    """A session under way: what is said so far, and what comes next."""
+
+    plan: SessionPlan
+    dialogue: Dialogue
+    phase: Phase
+    turn: int = 0
+    ready_ns: int = 0
+
+
+class Driver:
+    """Runs a load plan against one endpoint. One use only."""
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        *,
+        endpoint: Endpoint,
+        caller: HttpCaller,
+        recorder: Recorder,
+        measured: SessionSource,
+        warmup: SessionSource,
+        is_stable: Callable[[], bool] = lambda: True,
+        on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None,
+        clock: MonotonicNs = monotonic_ns,
+    ) -> None:
+        self._plan = plan
+        self._endpoint = endpoint
+        self._caller = caller
+        self._recorder = recorder
+        self._sources = {Phase.WARMUP: warmup, Phase.MEASURE: measured}
+        self._is_stable = is_stable
+        self._on_interaction = on_interaction
+        self._clock = clock
+        self._stop_scope: anyio.CancelScope | None = None
+        self._stopped: tuple[EndReason, str | None] | None = None
+        self.watch = Watch(clock)
+        self.phase = Phase.WARMUP
+        self.budget = Budget(Limits())
+        self._closed = anyio.Event()
+
+    def stop(self, reason: EndReason = EndReason.INTERRUPTED) -> None:
+        """End the run at once. Interactions under way are recorded as cancelled."""
+        self._stopped = (reason, None)
+        self.budget.close(reason)
+        if self._stop_scope is not None:
+            self._stop_scope.cancel()
+
+    async def run(self) -> tuple[EndReason, str | None]:
+        """Warm up, measure, and say why it ended. Raises nothing that a target can cause."""
+        reason: EndReason | None = None
+        detail: str | None = None
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(self.watch.run, self._recorder.put)
+            for phase in Phase:
+                reason, detail = await self._run_phase(phase)
+                if reason is not EndReason.COMPLETED:
+                    break
+            watching.cancel_scope.cancel()
+        return reason or EndReason.COMPLETED, detail
+
+    async def _run_phase(self, phase: Phase) -> tuple[EndReason, str | None]:
+        if self._stopped is not None:
+            return self._stopped
+        warming = phase is Phase.WARMUP
+        if warming and self._plan.warmup == 0:
+            return EndReason.COMPLETED, None
+        answered = self.budget.answered
+        limits = self._plan.limits
+        if warming:
+            limits = Limits(requests=self._plan.warmup, error_limit=limits.error_limit)
+        self.phase = phase
+        self.budget = Budget(limits, is_stable=self._is_stable)
+        self.budget.answered = answered
+        self._closed = anyio.Event()
+        with anyio.CancelScope() as self._stop_scope:
+            async with anyio.create_task_group() as tasks:
+                timer = anyio.CancelScope()
+                if not warming and self._plan.duration_ns is not None:
+                    tasks.start_soon(self._close_after, self._plan.duration_ns, timer)
+                match self._plan.loop:
+                    case ClosedLoop(users=users):
+                        await self._closed_loop(users)
+                    case OpenLoop() as loop:
+                        await self._open_loop(loop)
+                timer.cancel()
+        return self._how_it_ended()
+
+    def _how_it_ended(self) -> tuple[EndReason, str | None]:
+        if self._stopped is not None:
+            return self._stopped
+        return self.budget.reason or EndReason.COMPLETED, self.budget.detail
+
+    async def _close_after(self, duration_ns: int, scope: anyio.CancelScope) -> None:
+        with scope:
+            await anyio.sleep(duration_ns / NS_PER_S)
+            self._close(EndReason.DURATION)
+
+    def _close(self, reason: EndReason, detail: str | None = None) -> None:
+        self.budget.close(reason, detail)
+        self._note_closing()
+
+    def _note_closing(self) -> None:
+        if self.budget.is_closed:
+            self._closed.set()
+
+    # Closed loop
+
+    async def _closed_loop(self, users: int) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(users):
+                tasks.start_soon(self._user)
+
+    async def _user(self) -> None:
+        async with self._caller.client() as client:
+            while (index := self.budget.take_session()) is not None:
+                live = self._begin(index)
+                await self._rest_of_session(live, client, intended_ns=None)
+
+    # Open loop
+
+    async def _open_loop(self, loop: OpenLoop) -> None:
+        rng = random.Random(f"{loop.seed}/arrivals/{self.phase}")
+        offsets = (
+            poisson_offsets_ns(loop.rate_per_s, rng)
+            if loop.poisson
+            else constant_offsets_ns(loop.rate_per_s)
+        )
+        start_ns = self._clock() + _LEAD_NS
+        async with anyio.create_task_group() as tasks:
+            if loop.arrivals_of is ArrivalsOf.SESSIONS:
+                await self._arriving_sessions(offsets, start_ns, tasks)
+            else:
+                await self._arriving_interactions(offsets, start_ns, tasks)
+
+    async def _arriving_sessions(
+        self, offsets: Iterator[int], start_ns: int, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        for offset_ns in offsets:
+            await self._sleep_until(start_ns + offset_ns)
+            index = self.budget.take_session()
+            if index is None:
+                return
+            tasks.start_soon(self._arrived_session, index, start_ns + offset_ns)
+
+    async def _arrived_session(self, index: int, intended_ns: int) -> None:
+        async with self._caller.client() as client:
+            await self._rest_of_session(self._begin(index), client, intended_ns=intended_ns)
+
+    async def _arriving_interactions(
+        self, offsets: Iterator[int], start_ns: int, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        waiting: deque[_Live] = deque()
+        for offset_ns in offsets:
+            intended_ns = start_ns + offset_ns
+            await self._sleep_until(intended_ns)
+            if self.budget.is_closed:
+                return
+            live = _pop_ready(waiting, intended_ns)
+            if live is None:
+                index = self.budget.take_session()
+                if index is None:
+                    if not waiting and self.watch.in_flight == 0:
+                        return
+                    continue
+                live = self._begin(index)
+            tasks.start_soon(self._arrived_interaction, live, intended_ns, waiting)
+
+    async def _arrived_interaction(
+        self, live: _Live, intended_ns: int, waiting: deque[_Live]
+    ) -> None:
+        async with self._caller.client() as client:
+            goes_on = await self._interaction(live, client, intended_ns=intended_ns)
+        if goes_on:
+            live.ready_ns = self._clock() + live.plan.turns[live.turn].think_time_ns
+            waiting.append(live)
+
+    # Both
+
+    def _begin(self, index: int) -> _Live:
+        plan = self._sources[self.phase].session(index)
+        return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
+
+    async def _rest_of_session(
+        self, live: _Live, client: Client, *, intended_ns: int | None
+    ) -> None:
+        while await self._interaction(live, client, intended_ns=intended_ns):
+            think_ns = live.plan.turns[live.turn].think_time_ns
+            due_ns = self._clock() + think_ns
+            if intended_ns is not None:
+                intended_ns = due_ns
+            if think_ns:
+                await self._sleep_until(due_ns)
+
+    async def _interaction(self, live: _Live, client: Client, *, intended_ns: int | None) -> bool:
+        """Send the session's next message; say whether the session goes on."""
+        if self._recorder.failure is not None:
+            self._close(EndReason.JOURNAL_FAILED, str(self._recorder.failure))
+        taken = self.budget.take_interaction()
+        self._note_closing()
+        if not taken:
+            return False
+        turn = live.plan.turns[live.turn]
+        trace_id = os.urandom(16).hex()
+        self.watch.sent += 1
+        asked_ns = self._clock()
+        try:
+            exchange = await self._caller.call(
+                client, live.dialogue, turn.user, _identification(live.plan, trace_id)
+            )
+        except anyio.get_cancelled_exc_class():
+            self.watch.ended += 1
+            cancelled = Exchange(
+                outcome=Outcome.CANCELLED,
+                reply=Reply(),
+                send_ns=asked_ns,
+                end_ns=self._clock(),
+                error_kind="interrupted",
+            )
+            self._record(live, turn, trace_id, cancelled, intended_ns)
+            raise
+        self.watch.ended += 1
+        outcome = self._record(live, turn, trace_id, exchange, intended_ns)
+        live.turn += 1
+        if outcome is not Outcome.OK:
+            return False
+        live.dialogue.accept(turn.user, exchange.reply)
+        return live.turn < len(live.plan.turns)
+
+    def _record(
+        self,
+        live: _Live,
+        turn: TurnPlan,
+        trace_id: str,
+        exchange: Exchange,
+        intended_ns: int | None,
+    ) -> Outcome:
+        outcome, kind, detail = exchange.outcome, exchange.error_kind, exchange.error_detail
+        reply = exchange.reply
+        if turn.checks and exchange.http_status is not None and outcome in _CHECKED:
+            failed = failed_check(
+                turn.checks,
+                reply=reply.text,
+                http_status=exchange.http_status,
+                body=reply.body,
+                latency_s=(exchange.end_ns - exchange.send_ns) / NS_PER_S,
+            )
+            if failed is not None:
+                outcome, kind, detail = Outcome.CHECK_FAILED, "check", failed
+        plan = live.plan
+        interaction = Interaction(
+            trace_id=trace_id,
+            session=plan.session_id,
+            session_index=plan.index,
+            scenario=plan.scenario,
+            conversation=plan.conversation,
+            turn=live.turn,
+            last_turn=outcome is not Outcome.OK or live.turn + 1 == len(plan.turns),
+            phase=live.phase,
+            think_time_ns=turn.think_time_ns,
+            intended_start_ns=intended_ns,
+            send_ns=exchange.send_ns,
+            first_byte_ns=exchange.first_byte_ns,
+            first_token_ns=reply.first_token_ns,
+            last_token_ns=reply.last_token_ns,
+            end_ns=exchange.end_ns,
+            outcome=outcome,
+            error_kind=kind,
+            error_detail=detail,
+            http_status=exchange.http_status,
+            response_bytes=exchange.response_bytes,
+            usage=reply.usage,
+        )
+        inside = () if reply.trace is None else records_of(reply.trace, trace_id)
+        answered = outcome in _ANSWERED
+        self._recorder.put_interaction(
+            interaction, inside, user=turn.user, reply=reply.text if answered else None
+        )
+        self._on_interaction(interaction, inside)
+        self.budget.ended_with(outcome, detail)
+        self._note_closing()
+        return outcome
+
+    async def _sleep_until(self, due_ns: int) -> None:
+        """Sleep until an instant, or until nothing more may be sent."""
+        while not self._closed.is_set():
+            left_ns = due_ns - self._clock()
+            if left_ns <= 0:
+                return
+            with anyio.move_on_after(left_ns / NS_PER_S):
+                await self._closed.wait()
+
+
+_ANSWERED = frozenset({Outcome.OK, Outcome.CHECK_FAILED})
+_CHECKED = frozenset({Outcome.OK, Outcome.HTTP_4XX, Outcome.HTTP_5XX})
+
+
+def _pop_ready(waiting: deque[_Live], at_ns: int) -> _Live | None:
+    """Take the longest-waiting session whose user has thought long enough."""
+    for position, live in enumerate(waiting):
+        if live.ready_ns <= at_ns:
+            del waiting[position]
+            return live
+    return None
+
+
+def _identification(plan: SessionPlan, trace_id: str) -> dict[str, str]:
+    """Return the headers that let an agent, its traces and its gateway tell interactions apart.
+
+    W3C Trace Context and Baggage, with a parent span of our own, sampled.
+    """
+    baggage = f"agent_profiler.session={_quoted(plan.session_id)}"
+    baggage += f",agent_profiler.scenario={_quoted(plan.scenario)}"
+    if plan.conversation is not None:
+        baggage += f",agent_profiler.conversation={_quoted(plan.conversation)}"
+    return {
+        "traceparent": f"00-{trace_id}-{os.urandom(8).hex()}-01",
+        "baggage": baggage,
+    }
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
+def default_max_requests(requests: int) -> int:
+    """Return how far `--until-stable` goes on where the user set no limit."""
+    return requests * _UNTIL_STABLE_FACTOR

@@ -1,0 +1,57 @@
+"""The harness watching itself: event-loop lag, CPU share, what is in flight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from profiler.clock import NS_PER_S, cpu_ns, monotonic_ns
+from profiler.measure.records import DriverSample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from profiler.clock import MonotonicNs
+
+_TICK_NS = 50_000_000
+_TICKS = 20
+
+
+class Watch:
+    """Counts what the driver does and samples how well it keeps up, about once a second."""
+
+    def __init__(self, clock: MonotonicNs = monotonic_ns, cpu: MonotonicNs = cpu_ns) -> None:
+        self._clock = clock
+        self._cpu = cpu
+        self.sent = 0
+        self.ended = 0
+        self.dropped = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Interactions that were sent and have not ended."""
+        return self.sent - self.ended
+
+    async def run(self, put: Callable[[DriverSample], None]) -> None:
+        """Sample until cancelled. Lag is how much later than asked the loop woke us."""
+        since_ns, since_cpu_ns = self._clock(), self._cpu()
+        while True:
+            lag_max_ns = 0
+            for _ in range(_TICKS):
+                due_ns = self._clock() + _TICK_NS
+                await anyio.sleep(_TICK_NS / NS_PER_S)
+                lag_max_ns = max(lag_max_ns, self._clock() - due_ns)
+            now_ns, now_cpu_ns = self._clock(), self._cpu()
+            put(
+                DriverSample(
+                    at_ns=now_ns,
+                    in_flight=self.in_flight,
+                    sent=self.sent,
+                    ended=self.ended,
+                    dropped=self.dropped,
+                    loop_lag_max_ns=lag_max_ns,
+                    cpu_share=round((now_cpu_ns - since_cpu_ns) / (now_ns - since_ns), 4),
+                )
+            )
+            since_ns, since_cpu_ns = now_ns, now_cpu_ns

@@ -1,0 +1,387 @@
+"""The driver in virtual time: schedules, sessions and endings, to the microsecond."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import anyio
+import pytest
+
+from profiler.endpoints.exchange import Exchange, Outgoing, Reply
+from profiler.load.budget import Limits
+from profiler.load.driver import (
+    ArrivalsOf,
+    ClosedLoop,
+    Driver,
+    LoadPlan,
+    OpenLoop,
+    default_max_requests,
+)
+from profiler.measure.records import DriverSample, EndReason, Interaction, Outcome, Phase
+from profiler.workload.checks import Check
+from profiler.workload.sessions import SessionPlan, TurnPlan
+from tests.load.virtual_time import run_virtual
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+@dataclass
+class FakeTarget:
+    """Stands in for caller and endpoint: answers after `latency_s`, or as `script` says."""
+
+    latency_s: float = 0.1
+    script: object = None
+    clock: object = None
+    heard: list = field(default_factory=list)
+    headers: list = field(default_factory=list)
+    most_clients: int = 0
+    clients: int = 0
+
+    @asynccontextmanager
+    async def client(self):
+        self.clients += 1
+        self.most_clients = max(self.most_clients, self.clients)
+        try:
+            yield self
+        finally:
+            self.clients -= 1
+
+    def begin(self, session_id):
+        return FakeDialogue(session_id)
+
+    async def call(self, _client, dialogue, user, headers):
+        send_ns = self.clock()
+        index = len(self.heard)
+        self.heard.append((dialogue.session_id, user, tuple(dialogue.said)))
+        self.headers.append(headers)
+        outcome, latency_s, status = Outcome.OK, self.latency_s, 200
+        if self.script is not None:
+            outcome, latency_s, status = self.script(index)
+        await anyio.sleep(latency_s)
+        return Exchange(
+            outcome=outcome,
+            reply=Reply(text=f"re: {user}", trace={"llm_calls": [{"outcome": "ok"}]}),
+            send_ns=send_ns,
+            end_ns=self.clock(),
+            http_status=status,
+            error_kind=None if outcome is Outcome.OK else "x",
+            error_detail=None if outcome is Outcome.OK else "detail",
+        )
+
+
+class FakeDialogue:
+    def __init__(self, session_id):
+        self.session_id = session_id
+        self.said = []
+
+    def request(self, user):
+        return Outgoing(url="", headers={}, body=b"")
+
+    def accept(self, user, reply):
+        self.said.append((user, reply.text))
+
+
+@dataclass
+class FakeRecorder:
+    failure: object = None
+    interactions: list = field(default_factory=list)
+    inside: list = field(default_factory=list)
+    texts: list = field(default_factory=list)
+    samples: list = field(default_factory=list)
+
+    def put(self, record):
+        assert isinstance(record, DriverSample)
+        self.samples.append(record)
+
+    def put_interaction(self, interaction, inside, *, user, reply):
+        self.interactions.append(interaction)
+        self.inside.append(inside)
+        self.texts.append((user, reply))
+
+
+@dataclass
+class FakeSessions:
+    turns: int = 2
+    think_ns: int = 0
+    prefix: str = "m"
+    checks: tuple = ()
+
+    def session(self, index):
+        turns = tuple(
+            TurnPlan(
+                user=f"{self.prefix}{index}.{turn}",
+                think_time_ns=self.think_ns if turn else 0,
+                checks=self.checks,
+            )
+            for turn in range(self.turns)
+        )
+        return SessionPlan(
+            index=index,
+            session_id=f"{self.prefix}-{index}",
+            scenario="order status",
+            conversation=f"c/{index}",
+            turns=turns,
+        )
+
+
+@dataclass
+class Ran:
+    reason: EndReason
+    detail: str | None
+    recorder: FakeRecorder
+    target: FakeTarget
+    started_ns: int
+    ended_ns: int
+    driver: Driver
+
+    @property
+    def measured(self) -> list[Interaction]:
+        return [i for i in self.recorder.interactions if i.phase is Phase.MEASURE]
+
+
+def drive(
+    loop,
+    *,
+    target=None,
+    source=None,
+    recorder=None,
+    warmup=0,
+    duration_ns=None,
+    before=None,
+    is_stable=lambda: True,
+    **limits,
+) -> Ran:
+    target = target or FakeTarget()
+    recorder = recorder or FakeRecorder()
+
+    async def main(clock):
+        target.clock = clock
+        driver = Driver(
+            LoadPlan(loop=loop, warmup=warmup, limits=Limits(**limits), duration_ns=duration_ns),
+            endpoint=target,
+            caller=target,
+            recorder=recorder,
+            measured=source or FakeSessions(),
+            warmup=FakeSessions(prefix="w"),
+            is_stable=is_stable,
+            clock=clock,
+        )
+        started_ns = clock()
+        async with anyio.create_task_group() as tasks:
+            if before is not None:
+                tasks.start_soon(before, driver)
+            reason, detail = await driver.run()
+            tasks.cancel_scope.cancel()
+        return Ran(reason, detail, recorder, target, started_ns, clock(), driver)
+
+    ran: Ran = run_virtual(main)
+    return ran
+
+
+def open_loop(rate, *, of=ArrivalsOf.SESSIONS, poisson=False) -> OpenLoop:
+    return OpenLoop(rate_per_s=rate, poisson=poisson, arrivals_of=of, seed=1)
+
+
+def test_a_closed_loop_keeps_so_many_users_busy():
+    ran = drive(ClosedLoop(users=4), requests=40)
+    assert ran.reason is EndReason.COMPLETED
+    assert len(ran.measured) == 40
+    assert ran.target.most_clients == 4
+    # 40 interactions of 100 ms by 4 users: ten rounds.
+    assert ran.ended_ns - ran.started_ns == pytest.approx(10 * 100 * MS, abs=MS)
+    assert all(i.intended_start_ns is None for i in ran.measured)
+
+
+def test_a_session_goes_turn_by_turn_and_carries_what_was_said():
+    ran = drive(ClosedLoop(users=1), source=FakeSessions(turns=3), requests=3)
+    assert [heard[1] for heard in ran.target.heard] == ["m0.0", "m0.1", "m0.2"]
+    assert ran.target.heard[2][2] == (("m0.0", "re: m0.0"), ("m0.1", "re: m0.1"))
+    assert [i.last_turn for i in ran.measured] == [False, False, True]
+
+
+def test_think_time_passes_between_turns_and_not_before_the_first():
+    ran = drive(ClosedLoop(users=1), source=FakeSessions(think_ns=2 * S), requests=2)
+    first, second = ran.measured
+    assert first.send_ns == ran.started_ns
+    assert second.send_ns - first.end_ns == pytest.approx(2 * S, abs=1000)
+    assert (first.think_time_ns, second.think_time_ns) == (0, 2 * S)
+
+
+def test_the_warm_up_is_sent_first_marked_and_not_counted():
+    ran = drive(ClosedLoop(users=2), warmup=5, requests=10)
+    phases = [i.phase for i in ran.recorder.interactions]
+    assert phases == [Phase.WARMUP] * 5 + [Phase.MEASURE] * 10
+    assert all(heard[0].startswith("w-") for heard in ran.target.heard[:5])
+    assert ran.target.heard[5][1] == "m0.0"
+
+
+def test_constant_arrivals_start_sessions_on_time_however_slow_the_target_is():
+    ran = drive(
+        open_loop(10.0), target=FakeTarget(latency_s=30), source=FakeSessions(turns=1), requests=50
+    )
+    starts = [i.intended_start_ns for i in ran.measured]
+    offsets = [round((start - starts[0]) / MS) for start in starts]
+    assert offsets == [100 * k for k in range(50)]
+    assert all(i.send_ns - i.intended_start_ns <= 1000 for i in ran.measured)
+    assert ran.target.most_clients == 50
+
+
+def test_later_turns_of_an_arrived_session_are_intended_after_the_think_time():
+    source = FakeSessions(turns=2, think_ns=3 * S)
+    ran = drive(open_loop(1.0), source=source, sessions=3, target=FakeTarget(latency_s=0.5))
+    for session in ("m-0", "m-1", "m-2"):
+        first, second = (i for i in ran.measured if i.session == session)
+        assert second.intended_start_ns - first.end_ns == 3 * S
+
+
+def test_poisson_arrivals_are_seeded():
+    first = drive(open_loop(5.0, poisson=True), source=FakeSessions(turns=1), requests=30)
+    second = drive(open_loop(5.0, poisson=True), source=FakeSessions(turns=1), requests=30)
+    assert [i.intended_start_ns for i in first.measured] == [
+        i.intended_start_ns for i in second.measured
+    ]
+    gaps = {b.intended_start_ns - a.intended_start_ns for a, b in pairwise(first.measured)}
+    assert len(gaps) > 20
+
+
+def test_arrivals_of_interactions_go_on_with_waiting_sessions_first():
+    ran = drive(
+        open_loop(10.0, of=ArrivalsOf.INTERACTIONS),
+        source=FakeSessions(turns=3),
+        target=FakeTarget(latency_s=0.15),
+        requests=6,
+    )
+    intended = sorted(i.intended_start_ns for i in ran.measured)
+    assert [round((b - a) / MS) for a, b in pairwise(intended)] == [100] * 5
+    # An answer takes 1.5 gaps: two sessions take turns, and a third is not needed before both end.
+    assert {i.session for i in ran.measured} == {"m-0", "m-1"}
+
+
+def test_a_failed_interaction_ends_its_session_and_the_run_goes_on():
+    def second_fails(index):
+        outcome = Outcome.HTTP_5XX if index == 1 else Outcome.OK
+        return outcome, 0.1, 500 if index == 1 else 200
+
+    ran = drive(
+        ClosedLoop(users=1),
+        target=FakeTarget(script=second_fails),
+        source=FakeSessions(turns=3),
+        requests=5,
+    )
+    assert [i.outcome for i in ran.measured][:2] == [Outcome.OK, Outcome.HTTP_5XX]
+    assert [heard[1] for heard in ran.target.heard] == ["m0.0", "m0.1", "m1.0", "m1.1", "m1.2"]
+    assert ran.measured[1].last_turn
+    assert ran.recorder.texts[1] == ("m0.1", None)
+
+
+def test_a_failed_check_is_an_outcome_of_its_own():
+    source = FakeSessions(checks=(Check.model_validate({"contains": "nowhere"}),))
+    ran = drive(ClosedLoop(users=1), source=source, requests=3)
+    assert {i.outcome for i in ran.measured} == {Outcome.CHECK_FAILED}
+    assert {i.turn for i in ran.measured} == {0}
+
+
+def test_a_target_that_refuses_everything_stops_the_run_at_once():
+    target = FakeTarget(script=lambda _index: (Outcome.CONNECT_ERROR, 0.001, None))
+    ran = drive(ClosedLoop(users=8), target=target, warmup=10, requests=1000)
+    assert (ran.reason, ran.detail) == (EndReason.ERROR_LIMIT, "detail")
+    assert len(ran.recorder.interactions) == 8
+
+
+def test_the_error_limit_stops_the_run():
+    target = FakeTarget(script=lambda _index: (Outcome.HTTP_5XX, 0.1, 500))
+    ran = drive(ClosedLoop(users=1), target=target, requests=1000, error_limit=0.5)
+    assert ran.reason is EndReason.ERROR_LIMIT
+    assert len(ran.measured) == 20
+
+
+def test_nothing_starts_after_the_duration_and_what_is_under_way_ends():
+    ran = drive(ClosedLoop(users=1), target=FakeTarget(latency_s=0.4), duration_ns=S)
+    assert ran.reason is EndReason.DURATION
+    assert [i.outcome for i in ran.measured] == [Outcome.OK] * 3
+    assert ran.ended_ns - ran.started_ns == pytest.approx(1.2 * S, abs=MS)
+
+
+def test_the_duration_ends_a_long_think_time():
+    source = FakeSessions(think_ns=3600 * S)
+    ran = drive(ClosedLoop(users=1), source=source, duration_ns=S)
+    assert len(ran.measured) == 1
+    assert ran.ended_ns - ran.started_ns == pytest.approx(S, abs=MS)
+
+
+def test_a_stop_records_what_was_under_way_as_cancelled():
+    async def stop_soon(driver):
+        await anyio.sleep(0.25)
+        driver.stop()
+
+    ran = drive(ClosedLoop(users=3), requests=1000, before=stop_soon)
+    assert ran.reason is EndReason.INTERRUPTED
+    outcomes = [i.outcome for i in ran.measured]
+    assert outcomes == [Outcome.OK] * 6 + [Outcome.CANCELLED] * 3
+    assert ran.measured[-1].end_ns - ran.measured[-1].send_ns == pytest.approx(50 * MS, abs=MS)
+
+
+def test_a_stop_during_the_warm_up_skips_the_measurement():
+    async def stop_soon(driver):
+        await anyio.sleep(0.05)
+        driver.stop()
+
+    ran = drive(ClosedLoop(users=1), warmup=100, requests=100, before=stop_soon)
+    assert ran.reason is EndReason.INTERRUPTED
+    assert ran.measured == []
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run():
+    recorder = FakeRecorder(failure="no space left")
+    ran = drive(ClosedLoop(users=2), recorder=recorder, requests=100)
+    assert (ran.reason, ran.detail) == (EndReason.JOURNAL_FAILED, "no space left")
+    assert ran.target.heard == []
+
+
+def test_every_interaction_carries_its_trace_and_what_it_belongs_to():
+    ran = drive(ClosedLoop(users=1), requests=2)
+    for headers, interaction in zip(ran.target.headers, ran.measured, strict=True):
+        version, trace_id, span_id, flags = headers["traceparent"].split("-")
+        assert (version, trace_id, flags) == ("00", interaction.trace_id, "01")
+        assert len(trace_id) == 32
+        assert len(span_id) == 16
+        assert headers["baggage"] == (
+            "agent_profiler.session=m-0,agent_profiler.scenario=order%20status,"
+            "agent_profiler.conversation=c%2F0"
+        )
+    assert len({i.trace_id for i in ran.measured}) == 2
+
+
+def test_what_the_response_says_of_itself_becomes_records():
+    ran = drive(ClosedLoop(users=1), requests=1)
+    (inside,) = ran.recorder.inside
+    assert [record.trace_id for record in inside] == [ran.measured[0].trace_id]
+
+
+def test_sessions_are_played_whole_when_sessions_are_the_limit():
+    ran = drive(ClosedLoop(users=3), source=FakeSessions(turns=4), sessions=5)
+    assert sorted({i.session for i in ran.measured}) == [f"m-{k}" for k in range(5)]
+    assert len(ran.measured) == 20
+    assert ran.reason is EndReason.COMPLETED
+
+
+@pytest.mark.parametrize("of", list(ArrivalsOf))
+def test_open_loop_arrivals_end_when_the_sessions_are_used_up(of):
+    ran = drive(open_loop(10.0, of=of), sessions=3)
+    assert ran.reason is EndReason.COMPLETED
+    assert len(ran.measured) == 6
+
+
+def test_the_harness_samples_itself_about_once_a_second():
+    ran = drive(ClosedLoop(users=2), target=FakeTarget(latency_s=0.5), requests=20)
+    # Ten rounds of half a second; whether the fifth second is still sampled is a matter of order.
+    assert len(ran.recorder.samples) in {4, 5}
+    assert {sample.in_flight for sample in ran.recorder.samples} == {2}
+    assert all(sample.loop_lag_max_ns <= MS for sample in ran.recorder.samples)
+
+
+def test_until_stable_has_a_ceiling_of_its_own():
+    assert default_max_requests(120) == 1200
