@@ -1,0 +1,58 @@
+"""A profile as Markdown: for a repository, an issue, a wiki. Names from outside are escaped."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING
+
+from profiler.report.summary import Group, Summary, summarise
+
+if TYPE_CHECKING:
+    from profiler.profile.model import WorkloadProfile
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$@])")
+_AUTOLINK = re.compile(r"(?i)(://|\bwww\.)")
+
+
+def escape(text: str) -> str:
+    """Make text that no Markdown reader takes for anything but text, within a line or a table cell.
+
+    HTML is escaped as entities, Markdown's own characters by backslashes; a bare address does not
+    become a link. What is special only at the start of a line is left: this is never put there.
+    """
+    line = html.escape(" ".join(text.split()), quote=False)
+    line = _SPECIAL.sub(r"\\\1", line)
+    return _AUTOLINK.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", line)
+
+
+def profile_markdown(profile: WorkloadProfile) -> str:
+    """Return the same content as `profile_table`, as Markdown with tables (GitHub's dialect)."""
+    summary = summarise(profile)
+    blocks = [f"# {escape(summary.title)}", _facts(summary)]
+    blocks += [_group(group) for group in summary.groups]
+    if summary.notes:
+        blocks.append("\n".join(f"- {escape(note)}" for note in summary.notes))
+    blocks.append(
+        "Intervals are of 95 %: the mean's by Student t over sessions, the p95's by order "
+        "statistics. All numbers, histograms included, are in `profile.json`."
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _facts(summary: Summary) -> str:
+    return "\n".join(f"- **{name}**: {escape(text)}" for name, text in summary.facts)
+
+
+def _group(group: Group) -> str:
+    lines = [
+        f"## {escape(group.title)}",
+        "",
+        "| | mean ±95 % CI | p95 [95 % CI] | source |",
+        "|---|--:|--:|---|",
+    ]
+    for row in group.rows:
+        label = "&emsp;" * row.indent + escape(row.label)
+        cells = (label, escape(row.mean), escape(row.p95), escape(row.source))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

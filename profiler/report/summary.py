@@ -1,0 +1,334 @@
+"""What a person should see of a profile in ten seconds, as text: one content, several forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from profiler.profile.guidance import interactions_needed
+from profiler.report.quantities import (
+    NOTHING,
+    mean_with_interval,
+    percent,
+    plural,
+    printable,
+    quantity,
+    value_with_interval,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from profiler.profile.distribution import Distribution
+    from profiler.profile.model import WorkloadProfile
+
+UNSTABLE = "≈"
+TIMES = "\N{MULTIPLICATION SIGN}"
+_MOST_TOOLS = 12
+_MOST_FAILURES = 5
+
+_STREAMING = "stream: true in the workload, if the agent can"
+_INSIDE = (
+    "a trace block in the agent's response, OpenTelemetry spans, "
+    "or (for LLM calls and tokens) a gateway before the provider"
+)
+_STORES = "a trace block in the agent's response, or statistics of the store"
+
+_INTERACTION_ROWS = (
+    ("latency", "latency", 0),
+    ("time_to_first_token", "time to first token", 0),
+    ("scheduled_latency", "latency from intended start", 0),
+    ("llm_calls", "LLM calls", 0),
+    ("llm_time", "LLM time", 1),
+    ("tool_calls", "tool calls", 0),
+    ("tool_time", "tool time", 1),
+    ("input_tokens", "input tokens", 0),
+    ("cached_input_tokens", "of them cached", 1),
+    ("counted_input_tokens", "input tokens, counted", 0),
+    ("system_tokens", "system", 1),
+    ("history_tokens", "history", 1),
+    ("user_tokens", "user", 1),
+    ("tool_result_tokens", "tool results", 1),
+    ("tool_schema_tokens", "tool schemas", 1),
+    ("overhead_tokens", "chat format", 1),
+    ("output_tokens", "output tokens", 0),
+    ("client_output_tokens", "reply text, tokens", 0),
+    ("state_reads", "state reads", 0),
+    ("state_writes", "state writes", 0),
+)
+_STATE = frozenset({"state_reads", "state_writes"})
+_CALL_ROWS = (
+    ("latency", "latency"),
+    ("time_to_first_token", "time to first token"),
+    ("output_tokens_per_second", "output tokens per s"),
+)
+_SHOWN_BY = (
+    ("time_to_first_token", "time to first token", _STREAMING),
+    ("llm_calls", "LLM calls", _INSIDE),
+    ("tool_calls", "tool calls", _INSIDE),
+    ("input_tokens", "reported tokens", _INSIDE),
+    ("counted_input_tokens", "input tokens by part", _INSIDE),
+    ("state_reads", "state reads", _STORES),
+    ("state_writes", "state writes", _STORES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; `label` may hold names from outside, printable but not escaped."""
+
+    label: str
+    indent: int
+    mean: str
+    p95: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows under a heading."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that is shown: facts above the table, the table, notes below it."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    verdict: str
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+
+def summarise(profile: WorkloadProfile) -> Summary:
+    """Choose and format what is shown of a profile."""
+    groups = (
+        Group("One interaction", _interaction_rows(profile)),
+        Group("One LLM call", _call_rows(profile)),
+        Group("Tools", _tool_rows(profile)),
+        Group("State, per interaction", _state_rows(profile)),
+    )
+    shown = tuple(group for group in groups if group.rows)
+    return Summary(
+        title=f"Profile of {printable(profile.run.workload)}",
+        facts=_facts(profile),
+        verdict=profile.trust.verdict,
+        groups=shown,
+        notes=(*_unobserved(profile), *_legend(profile, shown), *_disagreements(profile)),
+    )
+
+
+def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
+    sample, trust = profile.sample, profile.trust
+    verdict = {"driver_limited": "driver limited"}.get(trust.verdict, trust.verdict)
+    if trust.reasons:
+        verdict = f"{verdict}: {'; '.join(trust.reasons)}"
+    facts = [
+        ("target", _target(profile)),
+        ("measured", _measured(profile)),
+        ("load", _load(profile)),
+        ("errors", _errors(profile)),
+        ("verdict", verdict),
+    ]
+    if sample.partial:
+        facts.append(("partial", "; ".join(sample.partial_reasons)))
+    return tuple((name, printable(text, 400)) for name, text in facts)
+
+
+def _target(profile: WorkloadProfile) -> str:
+    url = profile.run.target.get("url")
+    parts = [str(url) if url is not None else "the mock agent"]
+    if profile.run.protocol is not None:
+        parts.append(profile.run.protocol)
+    model = profile.run.target.get("model")
+    if model is not None:
+        parts.append(f"model {model}")
+    return printable(" · ".join(parts), 200)
+
+
+def _measured(profile: WorkloadProfile) -> str:
+    sample = profile.sample
+    text = f"{plural(sample.interactions, 'interaction')} in {plural(sample.sessions, 'session')}"
+    text += f" over {quantity(profile.load.duration_s, 's')}"
+    if sample.warmup_excluded:
+        text += f", after {whole(sample.warmup_excluded)} of warm-up"
+    return text
+
+
+def _load(profile: WorkloadProfile) -> str:
+    load = profile.load
+    if load.mode == "closed":
+        text = "closed loop"
+        if load.users is not None:
+            text += f", {plural(load.users, 'user')}"
+    else:
+        text = "open loop"
+        if load.offered_rate is not None:
+            text += f", {load.offered_rate:.3g}/s offered"
+        if load.arrivals is not None:
+            text += f" ({load.arrivals})"
+    if load.achieved_rate is not None:
+        text += f", {load.achieved_rate:.3g} interactions/s achieved"
+    if load.dropped:
+        text += f", {whole(load.dropped)} starts dropped"
+    return text
+
+
+def _errors(profile: WorkloadProfile) -> str:
+    failed, sample = profile.sample.failed, profile.sample
+    if not failed:
+        return "none"
+    number = sum(failed.values())
+    most = sorted(failed.items(), key=lambda item: (-item[1], item[0]))
+    kinds = [f"{printable(kind)} {whole(times)}" for kind, times in most[:_MOST_FAILURES]]
+    if len(most) > _MOST_FAILURES:
+        kinds.append(f"{len(most) - _MOST_FAILURES} more kinds")
+    share = percent(number / sample.interactions)
+    return f"{whole(number)} of {whole(sample.interactions)} ({share}): {', '.join(kinds)}"
+
+
+def _row(label: str, distribution: Distribution, indent: int = 0) -> Row:
+    unit, stable = distribution.unit, distribution.stable
+    mean = mean_with_interval(distribution.mean, distribution.mean_ci95, unit)
+    p95 = value_with_interval(distribution.p95, distribution.p95_ci95, unit)
+    return Row(
+        label=label,
+        indent=indent,
+        mean=mean if stable.mean else f"{UNSTABLE} {mean}",
+        p95=f"{UNSTABLE} {p95}" if stable.p95 is False else p95,
+        source=_source(distribution),
+    )
+
+
+def _source(distribution: Distribution) -> str:
+    text = printable(distribution.source)
+    if distribution.coverage < 1:
+        text += f" ({percent(distribution.coverage)})"
+    return text
+
+
+def _interaction_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
+    metrics = profile.interaction
+    hidden = {"client_output_tokens"} if "output_tokens" in metrics else set()
+    if "cached_input_tokens" in metrics and not metrics["cached_input_tokens"].max:
+        hidden.add("cached_input_tokens")
+    # With one store, its name is all that a table of stores would add.
+    store = f" ({printable(next(iter(profile.state)), 16)})" if len(profile.state) == 1 else ""
+    return tuple(
+        _row(label + store if name in _STATE else label, metrics[name], indent)
+        for name, label, indent in _INTERACTION_ROWS
+        if name in metrics and name not in hidden
+    )
+
+
+def _call_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for name, label in _CALL_ROWS:
+        if name in profile.llm_call:
+            rows.append(_row(label, profile.llm_call[name]))
+        if len(profile.models) > 1:
+            rows += [
+                _row(printable(model, 40), metrics[name], 1)
+                for model, metrics in sorted(profile.models.items())
+                if name in metrics
+            ]
+    return tuple(rows)
+
+
+def _tool_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
+    most_used = sorted(profile.tools.items(), key=lambda item: (-item[1].calls, item[0]))
+    rows: list[Row] = []
+    for name, tool in most_used[:_MOST_TOOLS]:
+        label = f"{printable(name, 30)} {TIMES}{quantity(tool.calls_per_interaction.mean, 'count')}"
+        if tool.duration is None:
+            source = _source(tool.calls_per_interaction)
+            rows.append(Row(label, 0, "time not observed", "", source))
+        else:
+            rows.append(_row(label, tool.duration))
+    if len(most_used) > _MOST_TOOLS:
+        left = len(most_used) - _MOST_TOOLS
+        rows.append(Row(f"… {left} more in profile.json", 0, "", "", ""))
+    return tuple(rows)
+
+
+def _state_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
+    if len(profile.state) <= 1:
+        return ()
+    rows: list[Row] = []
+    for name, store in sorted(profile.state.items()):
+        kinds = (("reads", store.reads), ("writes", store.writes))
+        rows += [
+            _row(f"{printable(name, 30)} {kind}", distribution)
+            for kind, distribution in kinds
+            if distribution is not None
+        ]
+    return tuple(rows)
+
+
+def _unobserved(profile: WorkloadProfile) -> tuple[str, ...]:
+    """Say what was not observed and what would show it, one line for each way."""
+    if not profile.sample.succeeded:
+        return ()
+    missing: dict[str, list[str]] = {}
+    for name, label, shown_by in _SHOWN_BY:
+        if name not in profile.interaction:
+            missing.setdefault(shown_by, []).append(label)
+    return tuple(
+        f"not observed: {', '.join(labels)}. Would show it: {shown_by}."
+        for shown_by, labels in missing.items()
+    )
+
+
+def _legend(profile: WorkloadProfile, groups: tuple[Group, ...]) -> tuple[str, ...]:
+    cells = [cell for group in groups for row in group.rows for cell in (row.mean, row.p95)]
+    notes: list[str] = []
+    if any(cell.startswith(UNSTABLE) for cell in cells):
+        notes.append(
+            f"{UNSTABLE} rough: the interval is over ±5 % (mean) or ±10 % (p95). {_more(profile)}"
+        )
+    if any(cell.endswith(("[?]", "±?")) or cell == NOTHING for cell in cells):
+        notes.append(f"[?], ±? or {NOTHING}: too few values (the reasons are in profile.json).")
+    notes += _tool_notes(profile)
+    return tuple(notes)
+
+
+def _tool_notes(profile: WorkloadProfile) -> list[str]:
+    if not profile.tools:
+        return []
+    notes = [f"{TIMES}: calls per interaction, those without any included."]
+    failing = sorted(
+        (-tool.error_rate, name) for name, tool in profile.tools.items() if tool.error_rate
+    )
+    if failing:
+        shares = [
+            f"{printable(name, 30)} {percent(-share)}" for share, name in failing[:_MOST_FAILURES]
+        ]
+        more = len(failing) - _MOST_FAILURES
+        shares += [f"{more} more"] if more > 0 else []
+        notes.append(f"tool calls that failed, in no tool time: {', '.join(shares)}.")
+    return notes
+
+
+def _more(profile: WorkloadProfile) -> str:
+    key = "latency, LLM calls and input tokens"
+    needed = interactions_needed(profile)
+    if needed is None:
+        return "More interactions help: --requests N, or --until-stable."
+    if needed <= profile.sample.interactions:
+        return f"The key numbers ({key}) are stable; the rough ones are rarer and need more."
+    return (
+        f"About {whole(needed)} interactions would settle {key}: "
+        f"--requests {needed}, or --until-stable."
+    )
+
+
+def _disagreements(profile: WorkloadProfile) -> tuple[str, ...]:
+    return tuple(
+        f"{row.observer_a} and {row.observer_b} disagree on {row.metric} in "
+        f"{whole(row.differing)} of {plural(row.compared, 'interaction')}, on average by "
+        f"{quantity(row.mean_difference, row.unit)}."
+        for row in profile.reconciliation
+        if row.differing
+    )
