@@ -71,7 +71,8 @@ def test_an_open_event_is_known_to_be_partial():
 
 @given(
     payloads=st.lists(
-        st.lists(st.text(st.characters(exclude_characters="\r\n")), min_size=1), max_size=6
+        st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")), min_size=1),
+        max_size=6,
     ),
     cuts=st.lists(st.integers(1, 9), min_size=1, max_size=40),
     end=st.sampled_from([b"\n", b"\r\n"]),

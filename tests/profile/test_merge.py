@@ -312,10 +312,10 @@ def test_trust_is_judged_anew_from_the_merged_numbers(tmp_path: Path):
                 first=run(run_id=name),
             )
         )
-        for name, lag, number in (("a", 2 * MS, 1), ("b", 80 * MS, 0))
+        for name, lag, number in (("a", 2 * MS, 5), ("b", 80 * MS, 0))
     ]
     assert few[0].trust.verdict == "driver_limited"
     assert few[1].trust.verdict == "inconclusive"
     merged = merge_profiles(few).trust
-    assert merged.reasons == ("the harness's CPU was full in 1 of 1 seconds",)
+    assert merged.reasons == ("the harness's CPU was full in 5 of 5 seconds",)
     assert merged.loop_lag.max_s == 0.002

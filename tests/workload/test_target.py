@@ -110,7 +110,9 @@ def test_a_header_that_cannot_be_sent_is_refused_and_not_quoted(
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_digest_says_what_is_sent_and_not_where_or_with_which_seed(load: Any, tmp_path: Any) -> None:
+def test_the_digest_says_what_is_sent_and_not_where_or_with_which_seed(
+    load: Any, tmp_path: Any
+) -> None:
     header = 'target: {headers: {x: "${A}"}}\n'
     one = load(ONE_SCENARIO + header, environ={"A": "1"})
     assert len(one.digest()) == 64

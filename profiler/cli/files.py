@@ -1,0 +1,82 @@
+"""Where a run puts its files, and how they are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from profiler.errors import UsageError
+from profiler.measure.journal import JOURNAL_NAME
+
+RESULTS = Path("results")
+PROFILE_NAME = "profile.json"
+MARKDOWN_NAME = "profile.md"
+TRUTH_NAME = "mock_truth.jsonl"
+MOCK_LOG_NAME = "mock.log"
+LEAST_FREE_BYTES = 50 * 1024 * 1024
+
+
+def new_run_dir(out: Path | None, workload_name: str) -> Path:
+    """Create the directory of a run: `out`, or `results/<workload>-<date>-<time>`.
+
+    Raises `UsageError` where it cannot be written, holds a run already, or the disk is nearly full.
+    """
+    run_dir = out if out is not None else _unused(workload_name)
+    if (run_dir / JOURNAL_NAME).exists():
+        raise UsageError(
+            "the directory already holds a run",
+            where=str(run_dir),
+            fix="Give another --out: a journal is never overwritten",
+        )
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=run_dir):
+            pass
+        free_bytes = shutil.disk_usage(run_dir).free
+    except OSError as exc:
+        raise UsageError(
+            f"cannot write there: {exc.strerror}",
+            where=str(run_dir),
+            fix="Give --out a directory that is writable",
+        ) from exc
+    if free_bytes < LEAST_FREE_BYTES:
+        raise UsageError(
+            f"only {free_bytes // 1024**2} MiB are free",
+            where=str(run_dir),
+            fix="Free some space, or give --out a directory on another disk",
+        )
+    return run_dir
+
+
+def _unused(workload_name: str) -> Path:
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in workload_name)
+    run_dir, number = RESULTS / f"{safe}-{stamp}", 2
+    while run_dir.exists():
+        run_dir, number = RESULTS / f"{safe}-{stamp}-{number}", number + 1
+    return run_dir
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a half.
+
+    Raises `UsageError` where the place cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        raise UsageError(
+            f"cannot write the file: {exc.strerror}",
+            where=str(path),
+            fix="Give a place that is writable and has space",
+        ) from exc

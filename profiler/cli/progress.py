@@ -1,0 +1,88 @@
+"""The progress of a run on standard error: a bar in a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import anyio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from profiler.measure.records import Phase
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import TaskID
+
+    from profiler.load.driver import Driver
+    from profiler.workload.model import Workload
+
+_EVERY_S = 0.2
+
+
+class Progress:
+    """Shows how far the driver is, while in its `async with` block."""
+
+    def __init__(self, driver: Driver, workload: Workload, console: Console | None = None) -> None:
+        self._driver = driver
+        self._load = workload.load
+        self._console = console if console is not None else Console(stderr=True)
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks = anyio.create_task_group()
+        self._task: TaskID | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start showing, where there is a terminal to show on."""
+        await self._tasks.__aenter__()
+        if self._console.is_terminal:
+            self._task = self._bar.add_task("starting", total=None, state="")
+            self._bar.start()
+            self._tasks.start_soon(self._follow)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Stop showing."""
+        self._tasks.cancel_scope.cancel()
+        try:
+            return await self._tasks.__aexit__(kind, exc, trace)
+        finally:
+            if self._task is not None:
+                self._bar.stop()
+
+    async def _follow(self) -> None:
+        while True:
+            self._show()
+            await anyio.sleep(_EVERY_S)
+
+    def _show(self) -> None:
+        assert self._task is not None  # noqa: S101 - set before this task starts
+        driver = self._driver
+        warming = driver.phase is Phase.WARMUP
+        state = f"{driver.watch.in_flight} in flight"
+        if driver.budget.failed:
+            state += f", {driver.budget.failed} failed"
+        self._bar.update(
+            self._task,
+            description="warming up" if warming else "measuring",
+            total=self._load.warmup if warming else self._total(),
+            completed=driver.budget.ended,
+            state=state,
+        )
+
+    def _total(self) -> int | None:
+        return self._load.requests

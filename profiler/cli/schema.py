@@ -1,0 +1,26 @@
+"""`agent-profiler schema KIND`: print the JSON Schema of a file that this tool writes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class SchemaKind(StrEnum):
+    """What there is a schema of."""
+
+    PROFILE = "profile"
+
+
+def command(
+    kind: Annotated[SchemaKind, typer.Argument(help="Which file.", metavar="KIND")],
+) -> None:
+    """Print the JSON Schema (draft 2020-12) of `profile`."""
+    import orjson
+
+    from profiler.profile.schema import json_schema
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+    typer.echo(orjson.dumps(json_schema(kind.value), option=options).decode())

@@ -1,0 +1,349 @@
+"""Serving the mocks: real sockets, one process, one event loop, a clean end.
+
+    async with running_mocks(conversations=(path,)) as urls:   # within a program
+        ...
+    await serve_mocks(announce=print)                          # until a signal, or a parent's end
+
+Run them on uvloop where it is installed: `anyio.run(..., backend_options={"use_uvloop": True})`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import uvicorn
+
+from profiler.errors import UsageError
+from profiler.mock.agent import Agent
+from profiler.mock.agent_http import agent_app
+from profiler.mock.chat import Counters
+from profiler.mock.llm import LlmServer
+from profiler.mock.llm_client import LlmClient
+from profiler.mock.matcher import Matcher
+from profiler.mock.options import DEFAULT_MODEL, AgentOptions, LlmOptions
+from profiler.mock.recordings import Recording, RecordingIndex
+from profiler.mock.scripted import DEFAULT_SYSTEM
+from profiler.mock.store import MemoryStore
+from profiler.mock.timing import Pace
+from profiler.mock.tools import ToolRunner
+from profiler.mock.truth import TruthLog
+from profiler.workload.conversations import read_conversations
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from anyio.abc import TaskStatus
+    from starlette.types import ASGIApp
+
+LOCALHOST = "127.0.0.1"
+_KEEP_ALIVE_S = 120
+_GRACE_S = 1
+_TICKS_PER_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MockUrls:
+    """Where the mocks listen. `llm` ends in `/v1`, as OpenAI's base URL does; None: not served."""
+
+    agent: str | None
+    llm: str | None
+
+    @property
+    def chat_completions(self) -> str:
+        """The agent's `openai-chat` URL."""
+        return f"{self.agent}/v1/chat/completions"
+
+    @property
+    def chat(self) -> str:
+        """The agent's `http-json` URL."""
+        return f"{self.agent}/chat"
+
+
+def read_index(conversations: Sequence[Path]) -> RecordingIndex:
+    """Read recordings. Raises `WorkloadError` with file and line."""
+    recordings = (
+        Recording.of(conversation.id, conversation.messages)
+        for path in conversations
+        for conversation in read_conversations(path)
+    )
+    return RecordingIndex(recordings, default_system=DEFAULT_SYSTEM)
+
+
+@asynccontextmanager
+async def running_mocks(
+    *,
+    host: str = LOCALHOST,
+    port: int = 0,
+    llm_port: int = 0,
+    llm_url: str | None = None,
+    conversations: Sequence[Path] = (),
+    agent: AgentOptions | None = None,
+    llm: LlmOptions | None = None,
+    truth: Path | None = None,
+) -> AsyncIterator[MockUrls]:
+    """Run the mock agent and its own mock LLM, both listening when the body begins.
+
+    With `llm_url` (an OpenAI base URL: a gateway, a provider) the agent calls that one, and no mock
+    LLM is run. Port 0 takes a free one. Raises `UsageError` for a port that is taken.
+    """
+    options = agent if agent is not None else AgentOptions()
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context(TruthLog(truth)) if truth is not None else None
+        index = await anyio.to_thread.run_sync(read_index, conversations)
+        counters = Counters()
+        await _warm(counters, options.model)
+        own_llm = None
+        if llm_url is None:
+            server = LlmServer(
+                llm if llm is not None else LlmOptions(),
+                matcher=Matcher(index),
+                counters=counters,
+                truth=log,
+            )
+            own_llm = await stack.enter_async_context(listening(server.app, host, llm_port))
+        client = LlmClient(
+            llm_url if llm_url is not None else f"{own_llm}/v1",
+            timeout_s=options.llm_timeout_s,
+            retries=options.llm_retries,
+            stream=options.llm_stream,
+        )
+        await stack.enter_async_context(client)
+        pace = Pace(options.speed)
+        mock_agent = Agent(
+            options,
+            matcher=Matcher(index),
+            counters=counters,
+            store=MemoryStore(pace=pace, seed=options.seed),
+            runner=ToolRunner(seed=options.seed, pace=pace, fixed_s=options.tool_times_s),
+            llm=client,
+        )
+        url = await stack.enter_async_context(listening(agent_app(mock_agent, log), host, port))
+        yield MockUrls(agent=url, llm=f"{own_llm}/v1" if own_llm is not None else None)
+
+
+@asynccontextmanager
+async def running_llm(
+    *,
+    host: str = LOCALHOST,
+    port: int = 0,
+    conversations: Sequence[Path] = (),
+    llm: LlmOptions | None = None,
+    truth: Path | None = None,
+) -> AsyncIterator[MockUrls]:
+    """Run the mock LLM alone."""
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context(TruthLog(truth)) if truth is not None else None
+        index = await anyio.to_thread.run_sync(read_index, conversations)
+        counters = Counters()
+        await _warm(counters, DEFAULT_MODEL)
+        server = LlmServer(
+            llm if llm is not None else LlmOptions(),
+            matcher=Matcher(index),
+            counters=counters,
+            truth=log,
+        )
+        url = await stack.enter_async_context(listening(server.app, host, port))
+        yield MockUrls(agent=None, llm=f"{url}/v1")
+
+
+async def serve_mocks(
+    *,
+    host: str = LOCALHOST,
+    port: int = 0,
+    llm_port: int = 0,
+    llm_url: str | None = None,
+    conversations: Sequence[Path] = (),
+    agent: AgentOptions | None = None,
+    llm: LlmOptions | None = None,
+    truth: Path | None = None,
+    announce: Callable[[MockUrls], None] | None = None,
+    exit_on_stdin_eof: bool = False,
+    handle_signals: bool = True,
+) -> None:
+    """Serve agent and LLM until SIGTERM or SIGINT, or the end of standard input if so asked.
+
+    `announce` is called once both listen. `exit_on_stdin_eof` is for a parent that holds the other
+    end of a pipe: however it ends, this process ends too.
+    """
+    async with (
+        _stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
+        running_mocks(
+            host=host,
+            port=port,
+            llm_port=llm_port,
+            llm_url=llm_url,
+            conversations=conversations,
+            agent=agent,
+            llm=llm,
+            truth=truth,
+        ) as urls,
+    ):
+        if announce is not None:
+            announce(urls)
+        await stop.wait()
+
+
+async def serve_llm(
+    *,
+    host: str = LOCALHOST,
+    port: int = 0,
+    conversations: Sequence[Path] = (),
+    llm: LlmOptions | None = None,
+    truth: Path | None = None,
+    announce: Callable[[MockUrls], None] | None = None,
+    exit_on_stdin_eof: bool = False,
+    handle_signals: bool = True,
+) -> None:
+    """Serve the LLM alone, as `serve_mocks` does both."""
+    async with (
+        _stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
+        running_llm(
+            host=host, port=port, conversations=conversations, llm=llm, truth=truth
+        ) as urls,
+    ):
+        if announce is not None:
+            announce(urls)
+        await stop.wait()
+
+
+async def _warm(counters: Counters, model: str) -> None:
+    """Load the encoding before the first request, which it would delay by half a second."""
+    counter = counters.for_model(model)
+    await anyio.to_thread.run_sync(counter.count_text, "assistant")
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it listens and leaves the process's signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = anyio.Event()
+        self._stopping = anyio.Event()
+
+    def stop(self) -> None:
+        """Ask the server to end; it finishes what it is answering, for a second at most."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Wait to be stopped (uvicorn polls); each tick renews the `date` header."""
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += _TICKS_PER_S
+            with anyio.move_on_after(1):
+                await self._stopping.wait()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+    """Serve an application on a socket of its own; yields its URL."""
+    bound = _bind(host, port)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = _Server(config)
+
+    async def serve() -> None:
+        with anyio.CancelScope(shield=True):  # ends by `stop`, which closes what is open
+            await server.serve(sockets=[bound])
+
+    name = f"[{host}]" if ":" in host else host
+    url = f"http://{name}:{bound.getsockname()[1]}"
+    with _plain_errors():
+        async with anyio.create_task_group() as group:
+            group.start_soon(serve)
+            try:
+                await server.listening.wait()
+                yield url
+            finally:
+                server.stop()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as exc:
+        bound.close()
+        raise UsageError(
+            f"cannot listen: {exc.strerror or exc}",
+            where=f"{host}:{port}",
+            fix="Give another port, or 0 for a free one",
+        ) from exc
+    return bound
+
+
+@asynccontextmanager
+async def _stop_event(*, signals: bool, stdin_eof: bool) -> AsyncIterator[anyio.Event]:
+    """Give an event that is set when the process is asked to end."""
+    stop = anyio.Event()
+
+    async def on_signal(*, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+            task_status.started()
+            async for _ in received:
+                stop.set()
+
+    async def on_stdin_eof() -> None:
+        await _end_of(0)
+        stop.set()
+
+    with _plain_errors():
+        async with anyio.create_task_group() as group:
+            if signals:
+                await group.start(on_signal)
+            if stdin_eof:
+                group.start_soon(on_stdin_eof)
+            yield stop
+            group.cancel_scope.cancel()
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Take the one error out of a task group's wrapping: it is for a person to read."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) != 1:
+            raise
+        error = group.exceptions[0]
+        raise error from error.__cause__
+
+
+async def _end_of(descriptor: int) -> None:
+    """Wait until a file ends; what is in it is thrown away."""
+    while True:
+        try:
+            await anyio.wait_readable(descriptor)
+        except PermissionError:  # a plain file or /dev/null cannot be waited for: never blocks
+            pass
+        except OSError:  # closed: there is no standard input
+            return
+        if not os.read(descriptor, 65536):
+            return

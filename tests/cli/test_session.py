@@ -1,0 +1,134 @@
+"""Putting a run together: its reproducing command, its load plan, its verdict."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from profiler.cli import session
+from profiler.errors import InconclusiveError
+from profiler.load.driver import ClosedLoop, OpenLoop
+from profiler.measure.records import (
+    EndReason,
+    Interaction,
+    LlmCall,
+    Observer,
+    Outcome,
+    Phase,
+    Timeline,
+    Usage,
+)
+from profiler.workload.load import load_workload
+
+MINIMAL = "name: x\nscenarios: [{name: a, turns: [{user: hi}]}]\n"
+
+
+def workload(tmp_path, text: str = MINIMAL, **overrides: Any):
+    path = tmp_path / "w.yaml"
+    path.write_text(text)
+    return load_workload(path, overrides=overrides)
+
+
+def test_the_reproducing_command_names_the_seed_and_every_override(tmp_path):
+    overrides = {"users": 3, "requests": None, "max_requests": 500}
+    loaded = workload(tmp_path, **overrides)
+    argv = session.reproducing_argv("w.yaml", loaded, overrides, mock_speed=2.5)
+    assert argv == (
+        *("agent-profiler", "run", "w.yaml", "--users", "3", "--max-requests", "500"),
+        *("--seed", "1", "--mock-speed", "2.5"),
+    )
+
+
+def test_the_reproducing_command_holds_no_secret(tmp_path):
+    overrides = {"url": "http://user:hunter2@agent/x?key=canary"}
+    loaded = workload(tmp_path, **overrides)
+    argv = session.reproducing_argv("w.yaml", loaded, overrides, mock_speed=1)
+    assert "hunter2" not in " ".join(argv)
+    assert "canary" not in " ".join(argv)
+    assert "--mock-speed" not in argv
+
+
+def test_users_make_a_closed_loop_and_a_rate_an_open_one(tmp_path):
+    closed = session.load_plan(workload(tmp_path, users=7, warmup=2), until_stable=False)
+    assert closed.loop == ClosedLoop(users=7)
+    assert (closed.warmup, closed.limits.requests, closed.limits.max_requests) == (2, 100, None)
+    loaded = workload(tmp_path, rate="120/min", duration="90s")
+    opened = session.load_plan(loaded, until_stable=False)
+    assert isinstance(opened.loop, OpenLoop)
+    assert (opened.loop.rate_per_s, opened.loop.poisson) == (2.0, True)
+    assert opened.duration_ns == 90_000_000_000
+
+
+def test_until_stable_gets_a_ceiling_unless_one_is_given(tmp_path):
+    plan = session.load_plan(workload(tmp_path, requests=50), until_stable=True)
+    assert plan.limits.max_requests == 500
+    plan = session.load_plan(workload(tmp_path, requests=50, max_requests=60), until_stable=True)
+    assert plan.limits.max_requests == 60
+
+
+def judged(verdict: str, *, until_stable: bool, reason: EndReason) -> None:
+    profile: Any = SimpleNamespace(
+        trust=SimpleNamespace(verdict=verdict, reasons=("sent late",)),
+        sample=SimpleNamespace(interactions=1200),
+    )
+    options: Any = SimpleNamespace(until_stable=until_stable)
+    session._judge(profile, options, reason)
+
+
+def test_a_run_that_measured_the_harness_is_inconclusive():
+    with pytest.raises(InconclusiveError, match="sent late"):
+        judged("driver_limited", until_stable=False, reason=EndReason.COMPLETED)
+
+
+def test_a_run_that_never_became_stable_is_inconclusive():
+    with pytest.raises(InconclusiveError, match="1,200 interactions"):
+        judged("trusted", until_stable=True, reason=EndReason.MAX_REQUESTS)
+    judged("trusted", until_stable=False, reason=EndReason.MAX_REQUESTS)
+    judged("inconclusive", until_stable=True, reason=EndReason.COMPLETED)
+
+
+class Fed:
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def add(self, **row: Any) -> None:
+        self.rows.append(row)
+
+
+def interaction(phase: Phase) -> Interaction:
+    return Interaction(
+        trace_id="t",
+        session="s",
+        session_index=0,
+        scenario="x",
+        turn=0,
+        phase=phase,
+        send_ns=1_000_000_000,
+        end_ns=1_250_000_000,
+        outcome=Outcome.OK,
+    )
+
+
+def call(tokens: int | None) -> LlmCall:
+    return LlmCall(
+        trace_id="t",
+        observer=Observer.RESPONSE,
+        clock=Timeline.AGENT,
+        outcome=Outcome.OK,
+        usage=None if tokens is None else Usage(input_tokens=tokens),
+    )
+
+
+def test_stability_is_fed_with_measured_interactions_only():
+    fed: Any = Fed()
+    feed = session._feeder(fed)
+    feed(interaction(Phase.WARMUP), (call(10),))
+    feed(interaction(Phase.MEASURE), (call(10), call(None), call(5)))
+    feed(interaction(Phase.MEASURE), ())
+    assert fed.rows == [
+        {"session": "s", "latency_s": 0.25, "llm_calls": 3, "input_tokens": 15},
+        {"session": "s", "latency_s": 0.25, "llm_calls": None, "input_tokens": None},
+    ]
+    assert session._feeder(None)(interaction(Phase.MEASURE), ()) is None
