@@ -19,7 +19,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from profiler.measure.journal import JOURNAL_NAME, JournalWriter
+from profiler.measure import JOURNAL_NAME
+from profiler.measure.journal import JournalWriter
 from profiler.measure.records import (
     ClientTokens,
     End,

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from profiler.errors import UsageError
-from profiler.measure.journal import JOURNAL_NAME
+from profiler.measure import JOURNAL_NAME
 
 RESULTS = Path("results")
 PROFILE_NAME = "profile.json"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from profiler.cli.files import MARKDOWN_NAME, PROFILE_NAME, write_whole
-from profiler.measure.journal import JOURNAL_NAME
+from profiler.measure import JOURNAL_NAME
 
 
 def command(

@@ -41,7 +41,8 @@ from profiler.load.driver import (
     default_max_requests,
 )
 from profiler.load.recorder import Recorder
-from profiler.measure.journal import JOURNAL_NAME, JournalWriter
+from profiler.measure import JOURNAL_NAME
+from profiler.measure.journal import JournalWriter
 from profiler.measure.records import End, EndReason, Interaction, LlmCall, Outcome, Phase, Run
 from profiler.measure.tokens import TokenCounter, encoding_name_for_model
 from profiler.workload.sessions import SessionSampler

@@ -1,0 +1,4 @@
+"""What a run writes down, and how it counts. Imports nothing: `--help` needs only the name."""
+
+JOURNAL_NAME = "journal.jsonl"
+"""The file, in a run's directory, that holds its journal."""

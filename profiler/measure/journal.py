@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 import orjson
 
 from profiler.errors import JournalError
+from profiler.measure import JOURNAL_NAME
 from profiler.measure.records import (
     SCHEMA_VERSION,
     ClientTokens,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-JOURNAL_NAME = "journal.jsonl"
 
 _EVENTS: dict[str, type[Any]] = {
     "run": Run,

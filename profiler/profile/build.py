@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from profiler.measure.journal import JOURNAL_NAME, read_journal
+from profiler.measure import JOURNAL_NAME
+from profiler.measure.journal import read_journal
 from profiler.measure.records import EndReason
 from profiler.profile.columns import MISSING, Columns, Table, collect
 from profiler.profile.joint import joint_of

@@ -117,7 +117,18 @@ def test_the_committed_schema_is_the_one_that_is_printed(monkeypatch, capsys, py
 
 
 def test_the_help_answers_without_loading_what_a_run_needs():
-    heavy = ("httpx", "numpy", "scipy", "tiktoken", "pydantic", "yaml", "uvicorn", "hdrh")
+    heavy = (
+        "httpx",
+        "numpy",
+        "scipy",
+        "tiktoken",
+        "pydantic",
+        "yaml",
+        "uvicorn",
+        "hdrh",
+        "orjson",
+        "rich",
+    )
     code = (
         "import sys; import profiler.cli.app; "
         f"print([name for name in {heavy!r} if name in sys.modules])"

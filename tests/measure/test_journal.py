@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.errors import JournalError
-from profiler.measure import journal
-from profiler.measure.journal import JOURNAL_NAME, JournalWriter, read_journal, to_line
+from profiler.measure import JOURNAL_NAME, journal
+from profiler.measure.journal import JournalWriter, read_journal, to_line
 from profiler.measure.records import (
     SCHEMA_VERSION,
     DriverSample,

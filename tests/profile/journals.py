@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from profiler.measure.journal import JOURNAL_NAME, JournalWriter
+from profiler.measure import JOURNAL_NAME
+from profiler.measure.journal import JournalWriter
 from profiler.measure.records import (
     End,
     EndReason,

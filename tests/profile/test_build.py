@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from profiler.errors import JournalError, ProfileError
-from profiler.measure.journal import JOURNAL_NAME
+from profiler.measure import JOURNAL_NAME
 from profiler.measure.records import (
     ClientTokens,
     DriverSample,

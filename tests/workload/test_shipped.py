@@ -21,10 +21,13 @@ def test_a_shipped_workload_loads_and_leaves_the_target_to_the_mock(name: Any) -
     assert SessionSampler(workload, seed=workload.load.seed).session(0).turns
 
 
-def test_the_airline_workload_measures_more_than_100_interactions() -> None:
+def test_the_airline_workload_replays_every_recorded_session_once() -> None:
     workload = load_workload(find_workload("airline"))
-    assert workload.load.requests is not None
-    assert workload.load.requests >= 100
+    sampler = SessionSampler(workload, seed=workload.load.seed)
+    assert workload.load.sessions == 50
+    sessions = [sampler.session(index) for index in range(50)]
+    assert len({session.conversation for session in sessions}) == 50
+    assert sum(len(session.turns) for session in sessions) == 360
     assert workload.load.warmup > 0
 
 
