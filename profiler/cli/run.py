@@ -137,7 +137,9 @@ def command(
     options: RunOptions = session.RunOptions(
         workload=loaded,
         workload_path=path,
-        argv=session.reproducing_argv(workload, loaded, overrides, mock_speed=mock_speed),
+        argv=session.reproducing_argv(
+            workload, loaded, overrides, until_stable=until_stable, mock_speed=mock_speed
+        ),
         until_stable=until_stable,
         mock_speed=mock_speed,
         out=out,

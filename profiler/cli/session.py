@@ -75,7 +75,12 @@ class RunOptions:
 
 
 def reproducing_argv(
-    workload_name: str, workload: Workload, overrides: Mapping[str, Any], *, mock_speed: float
+    workload_name: str,
+    workload: Workload,
+    overrides: Mapping[str, Any],
+    *,
+    until_stable: bool,
+    mock_speed: float,
 ) -> tuple[str, ...]:
     """Return the command line that sends the same sessions again; the seed is always in it."""
     argv = ["agent-profiler", "run", workload_name]
@@ -85,6 +90,8 @@ def reproducing_argv(
     for name, value in shown.items():
         if value is not None:
             argv += [f"--{name.replace('_', '-')}", str(value)]
+    if until_stable:
+        argv.append("--until-stable")
     if workload.target.url is None and mock_speed != 1:
         argv += ["--mock-speed", f"{mock_speed:g}"]
     return tuple(argv)

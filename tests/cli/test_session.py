@@ -34,17 +34,17 @@ def workload(tmp_path, text: str = MINIMAL, **overrides: Any):
 def test_the_reproducing_command_names_the_seed_and_every_override(tmp_path):
     overrides = {"users": 3, "requests": None, "max_requests": 500}
     loaded = workload(tmp_path, **overrides)
-    argv = session.reproducing_argv("w.yaml", loaded, overrides, mock_speed=2.5)
+    argv = session.reproducing_argv("w.yaml", loaded, overrides, until_stable=True, mock_speed=2.5)
     assert argv == (
         *("agent-profiler", "run", "w.yaml", "--users", "3", "--max-requests", "500"),
-        *("--seed", "1", "--mock-speed", "2.5"),
+        *("--seed", "1", "--until-stable", "--mock-speed", "2.5"),
     )
 
 
 def test_the_reproducing_command_holds_no_secret(tmp_path):
     overrides = {"url": "http://user:hunter2@agent/x?key=canary"}
     loaded = workload(tmp_path, **overrides)
-    argv = session.reproducing_argv("w.yaml", loaded, overrides, mock_speed=1)
+    argv = session.reproducing_argv("w.yaml", loaded, overrides, until_stable=False, mock_speed=1)
     assert "hunter2" not in " ".join(argv)
     assert "canary" not in " ".join(argv)
     assert "--mock-speed" not in argv
