@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One HTTP request: what to send for one user message."""
+    """One HTTP request: what to send for one user message.
+
+    `headers` are the same object for every request of an endpoint, so that they are prepared once;
+    `session_headers` are this session's.
+    """
 
     url: str
     headers: Mapping[str, str]
+    session_headers: Mapping[str, str]
     body: bytes
 
 
@@ -50,6 +55,11 @@ class Reader(Protocol):
 
     def feed(self, chunk: bytes, at_ns: int) -> None:
         """Take the next bytes. Must never raise on what a server sent."""
+        ...
+
+    @property
+    def received_bytes(self) -> int:
+        """The size of what has come so far."""
         ...
 
     def finish(self) -> Reply:
@@ -92,5 +102,6 @@ class Exchange:
     first_byte_ns: int | None = None
     http_status: int | None = None
     response_bytes: int | None = None
+    reconnects: int | None = None
     error_kind: str | None = None
     error_detail: str | None = None

@@ -1,47 +1,202 @@
-"""The I/O edge: sends what a dialogue wants sent and stamps what comes back.
+"""The I/O edge: sends what a dialogue wants sent and reads what comes back.
 
 Everything that goes wrong with a target becomes an `Exchange` with an outcome and a kind. Only
-cancellation passes through.
+cancellation passes through. Two callers do it: `LeanCaller` over our own transport, and
+`HttpxCaller` over httpx's, for what ours does not speak: proxies and
+HTTP/2.
 """
 
 from __future__ import annotations
 
-import errno
-import ssl
-from contextlib import asynccontextmanager
+import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 import anyio
 import httpx
 
 from profiler import __version__
 from profiler.clock import monotonic_ns
+from profiler.endpoints.decoding import ACCEPT_ENCODING
+from profiler.endpoints.destination import Destination, header_lines
 from profiler.endpoints.exchange import Exchange, Reply
+from profiler.endpoints.failures import classify, outcome_of_status
+from profiler.endpoints.stamps import Stamps
+from profiler.endpoints.transport import LeanTransport
+from profiler.errors import UsageError
 from profiler.measure.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from profiler.clock import MonotonicNs
+    from profiler.endpoints.destination import RequestHead
     from profiler.endpoints.exchange import Dialogue, Outgoing, Reader
-
-Client = httpx.AsyncClient
-"""What `HttpCaller.client` lends: one connection for one user."""
+    from profiler.endpoints.receiver import HeaderLines
 
 USER_AGENT = f"agent-profiler/{__version__}"
 CONNECT_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
-_DETAIL_CHARACTERS = 200
 _SHORTEST_SECRET = 6
-_OK_UNTIL, _ERRORS_FROM, _SERVER_ERRORS_FROM, _TOO_MANY = 300, 400, 500, 429
+_OK_UNTIL = 300
+_NO_REPLY = Reply()
 
 
-class HttpCaller:
-    """Performs exchanges with one target.
+class Caller(Protocol):
+    """Performs exchanges with one target."""
 
-    Each caller of `client()` has an `httpx.AsyncClient` of its own for as long as it holds it: a
-    pool that is shared makes requests wait for each other and counts the wait as the target's.
+    async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
+        """Send one user message and read the whole answer. Raises only on cancellation."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class _Attempt:
+    """One response as it arrives: the sink of the transport, and what it means at the end."""
+
+    __slots__ = ("dialogue", "feed", "reader", "status")
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self.dialogue = dialogue
+        self.status: int | None = None
+        self.reader: Reader | None = None
+        self.feed: Callable[[bytes, int], None] = _nowhere
+
+    def begin(self, status: int, headers: HeaderLines) -> None:
+        """Take the head of the response."""
+        self.started(status, headers.get(b"content-type"))
+
+    def started(self, status: int, content_type: str | None) -> None:
+        """Choose what reads the body."""
+        self.status = status
+        kind = "" if content_type is None else content_type.strip().lower()
+        self.reader = self.dialogue.reader(status=status, content_type=kind)
+        self.feed = self.reader.feed
+
+    def exchange(
+        self,
+        *,
+        send_ns: int,
+        stamps: Stamps,
+        end_ns: int,
+        failure: tuple[Outcome, str, str] | None,
+    ) -> Exchange:
+        """Say what came of it."""
+        reply = _NO_REPLY if self.reader is None else self.reader.finish()
+        kind: str | None
+        detail: str | None
+        outcome, kind, detail = self._judge(reply) if failure is None else failure
+        return Exchange(
+            outcome=outcome,
+            reply=reply,
+            send_ns=send_ns,
+            end_ns=end_ns,
+            first_byte_ns=stamps.first_byte_ns,
+            http_status=self.status,
+            response_bytes=None if self.reader is None else self.reader.received_bytes,
+            reconnects=stamps.retried if stamps.retried else None,
+            error_kind=kind,
+            error_detail=detail,
+        )
+
+    def _judge(self, reply: Reply) -> tuple[Outcome, str | None, str | None]:
+        status = self.status
+        if status is not None and status >= _OK_UNTIL:
+            said = None if reply.is_protocol_error else reply.error_detail
+            return outcome_of_status(status), f"http_{status}", said
+        if reply.error_kind is None:
+            return Outcome.OK, None, None
+        outcome = Outcome.PROTOCOL_ERROR if reply.is_protocol_error else Outcome.AGENT_ERROR
+        return outcome, reply.error_kind, reply.error_detail
+
+
+def _nowhere(_chunk: bytes, _at_ns: int) -> None:
+    """Take bytes that came before any head: there are none."""
+
+
+class LeanCaller:
+    """Calls over our own transport: one pool without waiting, times taken at the socket.
+
+    For one event loop. `timeout_s` bounds the whole interaction.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        secrets: tuple[str, ...] = (),
+        max_body_bytes: int = MAX_BODY_BYTES,
+        clock: MonotonicNs = monotonic_ns,
+        transport: LeanTransport | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._connect_timeout_s = min(CONNECT_TIMEOUT_S, timeout_s)
+        self._secrets = _worth_hiding(secrets)
+        self._max_body_bytes = max_body_bytes
+        self._clock = clock
+        self._transport = transport if transport is not None else LeanTransport(clock=clock)
+        self._prepared: tuple[str, Mapping[str, str], Destination, RequestHead] | None = None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+    async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
+        """Send one user message and read the whole answer. Raises only on cancellation."""
+        outgoing = dialogue.request(user)
+        attempt = _Attempt(dialogue)
+        stamps = Stamps()
+        failure: tuple[Outcome, str, str] | None = None
+        lines = header_lines((*outgoing.session_headers.items(), *headers.items()))
+        destination, head = self._prepare(outgoing)
+        send_ns = self._clock()
+        try:
+            await self._transport.exchange(
+                destination,
+                head,
+                outgoing.body,
+                attempt,
+                lines=lines,
+                timeout_s=self._timeout_s,
+                connect_timeout_s=self._connect_timeout_s,
+                max_body_bytes=self._max_body_bytes,
+                stamps=stamps,
+            )
+        except (httpx.HTTPError, OSError) as exc:
+            failure = classify(exc)
+        end_ns = stamps.last_byte_ns if failure is None else None
+        return _without_secrets(
+            attempt.exchange(
+                send_ns=send_ns,
+                stamps=stamps,
+                end_ns=self._clock() if end_ns is None else end_ns,
+                failure=failure,
+            ),
+            self._secrets,
+        )
+
+    def _prepare(self, outgoing: Outgoing) -> tuple[Destination, RequestHead]:
+        """Take the URL and the standing headers apart, once for as long as they are the same."""
+        prepared = self._prepared
+        if prepared is None or prepared[0] != outgoing.url or prepared[1] is not outgoing.headers:
+            destination = Destination.of(outgoing.url)
+            standing = {"user-agent": USER_AGENT, "accept-encoding": ACCEPT_ENCODING}
+            standing |= {name.lower(): value for name, value in outgoing.headers.items()}
+            head = destination.head("POST", standing.items())
+            prepared = self._prepared = (outgoing.url, outgoing.headers, destination, head)
+        return prepared[2], prepared[3]
+
+
+class HttpxCaller:
+    """Calls over httpx's own transport, or a stand-in for it.
+
+    Each call has an `httpx.AsyncClient` to itself: a pool that is shared makes requests wait for
+    each other and counts the wait as the target's.
     """
 
     def __init__(
@@ -52,30 +207,29 @@ class HttpCaller:
         max_body_bytes: int = MAX_BODY_BYTES,
         clock: MonotonicNs = monotonic_ns,
         transport: httpx.AsyncBaseTransport | None = None,
+        http2: bool = False,
     ) -> None:
         self._timeout_s = timeout_s
-        self._secrets = tuple(s for s in secrets if len(s) >= _SHORTEST_SECRET)
+        self._secrets = _worth_hiding(secrets)
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._transport = transport
-        self._tls: ssl.SSLContext | None = None
-        self._free: list[Client] = []
+        self._http2 = http2
+        self._tls = None if transport is not None else httpx.create_ssl_context()
+        self._free: list[httpx.AsyncClient] = []
 
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
-        """Lend a client, its connection kept alive between loans."""
-        client = self._free.pop() if self._free else self._new_client()
-        try:
-            yield client
-        finally:
-            self._free.append(client)
+    async def aclose(self) -> None:
+        """Close every client."""
+        while self._free:
+            await self._free.pop().aclose()
 
-    def _new_client(self) -> Client:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()  # 26 ms: once, not once a client
+    def _client(self) -> httpx.AsyncClient:
+        if self._free:
+            return self._free.pop()
         return httpx.AsyncClient(
-            verify=self._tls,
+            verify=self._tls if self._tls is not None else True,
             transport=self._transport,
+            http2=self._http2,
             timeout=httpx.Timeout(
                 self._timeout_s, connect=min(CONNECT_TIMEOUT_S, self._timeout_s), pool=None
             ),
@@ -83,171 +237,119 @@ class HttpCaller:
             follow_redirects=False,
         )
 
-    async def aclose(self) -> None:
-        """Close every client."""
-        while self._free:
-            await self._free.pop().aclose()
-
-    async def call(
-        self,
-        client: Client,
-        dialogue: Dialogue,
-        user: str,
-        headers: Mapping[str, str],
-    ) -> Exchange:
+    async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
         """Send one user message and read the whole answer. Raises only on cancellation."""
-        attempt = _Attempt(self._clock, self._max_body_bytes)
-        outgoing = dialogue.request(user)
+        client = self._client()
+        attempt = _Attempt(dialogue)
+        stamps = Stamps()
         failure: tuple[Outcome, str, str] | None = None
+        outgoing = dialogue.request(user)
+        request = client.build_request(
+            "POST",
+            outgoing.url,
+            headers={**outgoing.headers, **outgoing.session_headers, **headers},
+            content=outgoing.body,
+        )
+        send_ns = self._clock()
         with anyio.move_on_after(self._timeout_s) as scope:
             try:
-                await attempt.run(client, dialogue, outgoing, headers)
+                failure = await self._read(client, request, attempt, stamps)
             except (httpx.HTTPError, OSError) as exc:
                 failure = classify(exc)
+        self._free.append(client)
         if scope.cancelled_caught:
             limit = f"no complete answer within {self._timeout_s:g} s"
             failure = (Outcome.TIMEOUT, "deadline", limit)
-        return self._redacted(attempt.exchange(failure))
-
-    def _redacted(self, exchange: Exchange) -> Exchange:
-        detail = exchange.error_detail
-        if detail is None or not any(secret in detail for secret in self._secrets):
-            return exchange
-        for secret in self._secrets:
-            detail = detail.replace(secret, "[redacted]")
-        return replace(exchange, error_detail=detail)
-
-
-class _Attempt:
-    """The running state of one exchange."""
-
-    def __init__(self, clock: MonotonicNs, max_body_bytes: int) -> None:
-        self._clock = clock
-        self._max_body_bytes = max_body_bytes
-        self._send_ns = clock()
-        self._first_byte_ns: int | None = None
-        self._last_byte_ns: int | None = None
-        self._status: int | None = None
-        self._bytes = 0
-        self._reader: Reader | None = None
-        self._too_large = False
-
-    async def run(
-        self,
-        client: Client,
-        dialogue: Dialogue,
-        outgoing: Outgoing,
-        headers: Mapping[str, str],
-    ) -> None:
-        request = client.build_request(
-            "POST", outgoing.url, headers={**outgoing.headers, **headers}, content=outgoing.body
+        end_ns = stamps.last_byte_ns if failure is None else None
+        return _without_secrets(
+            attempt.exchange(
+                send_ns=send_ns,
+                stamps=stamps,
+                end_ns=self._clock() if end_ns is None else end_ns,
+                failure=failure,
+            ),
+            self._secrets,
         )
-        self._send_ns = self._clock()
+
+    async def _read(
+        self,
+        client: httpx.AsyncClient,
+        request: httpx.Request,
+        attempt: _Attempt,
+        stamps: Stamps,
+    ) -> tuple[Outcome, str, str] | None:
         response = await client.send(request, stream=True)
         try:
-            self._first_byte_ns = self._last_byte_ns = self._clock()
-            self._status = response.status_code
-            content_type = response.headers.get("content-type", "").strip().lower()
-            reader = dialogue.reader(status=response.status_code, content_type=content_type)
-            self._reader = reader
+            stamps.first_byte_ns = stamps.last_byte_ns = self._clock()
+            attempt.started(response.status_code, response.headers.get("content-type"))
+            size = 0
             async for chunk in response.aiter_bytes():
-                now = self._clock()
-                self._last_byte_ns = now
-                self._bytes += len(chunk)
-                if self._bytes > self._max_body_bytes:
-                    self._too_large = True
-                    break
-                reader.feed(chunk, now)
+                stamps.last_byte_ns = self._clock()
+                attempt.feed(chunk, stamps.last_byte_ns)
+                size += len(chunk)
+                if size > self._max_body_bytes:
+                    limit = f"the response body is larger than {self._max_body_bytes:,} bytes"
+                    return Outcome.PROTOCOL_ERROR, "body_too_large", limit
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                 await response.aclose()
+        return None
 
-    def exchange(self, failure: tuple[Outcome, str, str] | None) -> Exchange:
-        reply = self._reader.finish() if self._reader is not None else Reply()
-        if failure is not None:
-            end_ns = self._clock()
-            outcome, kind, detail = failure
-            said: tuple[str | None, str | None] = (kind, detail)
-        else:
-            end_ns = self._last_byte_ns if self._last_byte_ns is not None else self._clock()
-            outcome, *rest = self._judge(reply)
-            said = (rest[0], rest[1])
-        return Exchange(
-            outcome=outcome,
-            reply=reply,
-            send_ns=self._send_ns,
-            end_ns=end_ns,
-            first_byte_ns=self._first_byte_ns,
-            http_status=self._status,
-            response_bytes=self._bytes if self._status is not None else None,
-            error_kind=said[0],
-            error_detail=said[1],
+
+class TransportKind(StrEnum):
+    """What carries the requests of a run."""
+
+    LEAN = "lean"
+    HTTPX = "httpx"
+
+
+def transport_for(url: str, *, http2: bool) -> TransportKind:
+    """Return httpx's transport for HTTP/2 and where the environment names a proxy, else our own.
+
+    Raises `UsageError` where HTTP/2 is asked for and its package is not installed.
+    """
+    if http2 and find_spec("h2") is None:
+        raise UsageError(
+            "HTTP/2 needs the package h2",
+            where="target.http2",
+            fix="Install it: pip install 'agent-profiler[http2]'",
         )
-
-    def _judge(self, reply: Reply) -> tuple[Outcome, str | None, str | None]:
-        status = self._status
-        if self._too_large:
-            limit = f"the response body is larger than {self._max_body_bytes:,} bytes"
-            return Outcome.PROTOCOL_ERROR, "body_too_large", limit
-        if status is not None and status >= _OK_UNTIL:
-            said = None if reply.is_protocol_error else reply.error_detail
-            return outcome_of_status(status), f"http_{status}", said
-        if reply.error_kind is None:
-            return Outcome.OK, None, None
-        outcome = Outcome.PROTOCOL_ERROR if reply.is_protocol_error else Outcome.AGENT_ERROR
-        return outcome, reply.error_kind, reply.error_detail
+    return TransportKind.HTTPX if http2 or proxy_for(url) is not None else TransportKind.LEAN
 
 
-def outcome_of_status(status: int) -> Outcome:
-    """Say what a status that is no success means. A redirect is not followed: it is an error."""
-    if status == _TOO_MANY:
-        return Outcome.HTTP_429
-    if status >= _SERVER_ERRORS_FROM:
-        return Outcome.HTTP_5XX
-    return Outcome.HTTP_4XX if status >= _ERRORS_FROM else Outcome.PROTOCOL_ERROR
+def caller_for(
+    kind: TransportKind, *, timeout_s: float, secrets: tuple[str, ...], http2: bool
+) -> Caller:
+    """Return what makes the calls over a transport."""
+    match kind:
+        case TransportKind.LEAN:
+            return LeanCaller(timeout_s=timeout_s, secrets=secrets)
+        case TransportKind.HTTPX:
+            return HttpxCaller(timeout_s=timeout_s, secrets=secrets, http2=http2)
+        case _:
+            assert_never(kind)
 
 
-def classify(exc: BaseException) -> tuple[Outcome, str, str]:  # noqa: PLR0911 - a decision table
-    """Turn an exception of httpx or the operating system into an outcome, a kind and a detail."""
-    detail = (" ".join(str(exc).split()) or type(exc).__name__)[:_DETAIL_CHARACTERS]
-    if isinstance(exc, httpx.ConnectTimeout):
-        return Outcome.CONNECT_ERROR, "connect_timeout", detail
-    if isinstance(exc, httpx.TimeoutException):
-        return Outcome.TIMEOUT, "read_timeout", f"no byte for that long: {type(exc).__name__}"
-    if isinstance(exc, httpx.ConnectError):
-        return Outcome.CONNECT_ERROR, _connect_kind(exc), detail
-    if isinstance(exc, httpx.DecodingError):
-        return Outcome.PROTOCOL_ERROR, "bad_content_encoding", detail
-    if isinstance(exc, httpx.NetworkError):
-        return Outcome.PROTOCOL_ERROR, "connection_lost", detail
-    if isinstance(exc, httpx.HTTPError):
-        return Outcome.PROTOCOL_ERROR, "invalid_http", detail
-    return Outcome.CONNECT_ERROR, _connect_kind(exc), detail
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for `url` (HTTP_PROXY, NO_PROXY, ...)."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow, and seldom needed
+
+    parts = httpx.URL(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return None if not proxy or proxy_bypass(parts.host) else proxy
 
 
-def _connect_kind(exc: BaseException) -> str:
-    for cause in _causes(exc):
-        if isinstance(cause, ssl.SSLError):
-            return "tls"
-        if isinstance(cause, ConnectionRefusedError):
-            return "refused"
-        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-            return "too_many_open_files"
-        if type(cause).__name__ == "gaierror":
-            return "dns"
-    return "connect"
+def _worth_hiding(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
 
 
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """Yield the exception, what caused it, and the members of groups among them."""
-    seen: set[int] = set()
-    queue: list[BaseException] = [exc]
-    while queue:
-        current = queue.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        if isinstance(current, BaseExceptionGroup):
-            queue.extend(current.exceptions)
-        queue.extend(c for c in (current.__cause__, current.__context__) if c is not None)
+def _without_secrets(exchange: Exchange, secrets: tuple[str, ...]) -> Exchange:
+    detail = exchange.error_detail
+    if detail is None or not any(secret in detail for secret in secrets):
+        return exchange
+    for secret in secrets:
+        detail = detail.replace(secret, "[redacted]")
+    return replace(exchange, error_detail=detail)

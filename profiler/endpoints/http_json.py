@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from profiler.endpoints.body import Body
 from profiler.endpoints.exchange import Outgoing, Reply
 from profiler.measure.records import Usage
 from profiler.workload.expressions import JmesPath
@@ -62,8 +63,12 @@ class HttpJsonDialogue:
         """Fill the body template."""
         values = {"user": user, "session_id": self._session_id, "turn": str(self._turn)}
         body = orjson.dumps(_filled(self._endpoint.body, values))
-        headers = {**self._endpoint.headers, "x-session-id": self._session_id}
-        return Outgoing(url=self._endpoint.url, headers=headers, body=body)
+        return Outgoing(
+            url=self._endpoint.url,
+            headers=self._endpoint.headers,
+            session_headers={"x-session-id": self._session_id},
+            body=body,
+        )
 
     def reader(self, *, status: int, content_type: str) -> HttpJsonReader:  # noqa: ARG002 - seam
         """Return a reader of one JSON body."""
@@ -79,22 +84,20 @@ class HttpJsonDialogue:
                 self._session_id = str(given)
 
 
-class HttpJsonReader:
+class HttpJsonReader(Body):
     """Reads one JSON body by the template."""
 
-    def __init__(self, endpoint: HttpJson) -> None:
-        self._endpoint = endpoint
-        self._chunks: list[bytes] = []
+    __slots__ = ("_endpoint",)
 
-    def feed(self, chunk: bytes, at_ns: int) -> None:  # noqa: ARG002 - no token has a time here
-        """Keep the bytes."""
-        self._chunks.append(chunk)
+    def __init__(self, endpoint: HttpJson) -> None:
+        super().__init__()
+        self._endpoint = endpoint
 
     def finish(self) -> Reply:
         """Parse the body and search it."""
         endpoint = self._endpoint
         try:
-            body = orjson.loads(b"".join(self._chunks))
+            body = orjson.loads(self.whole())
         except orjson.JSONDecodeError:
             return Reply(
                 error_kind="not_json",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from profiler.endpoints.body import Body
 from profiler.endpoints.exchange import Outgoing, Reply
-from profiler.endpoints.sse import EventTooLongError, SseParser
+from profiler.endpoints.sse import EventTooLongError, timed_events
 from profiler.measure.records import Usage
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class OpenAiChatDialogue:
 
     def __init__(self, endpoint: OpenAiChat, session_id: str) -> None:
         self._endpoint = endpoint
-        self._headers = {**endpoint.headers, "x-session-id": session_id}
+        self._session_headers = {"x-session-id": session_id}
         self._messages: list[dict[str, str]] = []
 
     def request(self, user: str) -> Outgoing:
@@ -60,7 +61,12 @@ class OpenAiChatDialogue:
         if self._endpoint.stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
-        return Outgoing(url=self._endpoint.url, headers=self._headers, body=orjson.dumps(body))
+        return Outgoing(
+            url=self._endpoint.url,
+            headers=self._endpoint.headers,
+            session_headers=self._session_headers,
+            body=orjson.dumps(body),
+        )
 
     def reader(self, *, status: int, content_type: str) -> Reader:
         """Return a stream reader for an event stream that succeeded, else a plain one."""
@@ -93,20 +99,15 @@ def error_detail(error: Any) -> str:
     return " ".join(str(message).split())[:_DETAIL_CHARACTERS]
 
 
-class ChatPlainReader:
+class ChatPlainReader(Body):
     """Reads one JSON body. The first token is not observed: the answer comes in one piece."""
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, chunk: bytes, at_ns: int) -> None:  # noqa: ARG002 - no token has a time here
-        """Keep the bytes."""
-        self._chunks.append(chunk)
+    __slots__ = ()
 
     def finish(self) -> Reply:
         """Parse the body."""
         try:
-            body = orjson.loads(b"".join(self._chunks))
+            body = orjson.loads(self.whole())
         except orjson.JSONDecodeError:
             return Reply(
                 error_kind="not_json",
@@ -131,82 +132,35 @@ class ChatPlainReader:
         return Reply(text=_text(content), usage=usage, trace=trace, body=body)
 
 
-class ChatStreamReader:
+class ChatStreamReader(Body):
     """Reads a stream of chunks, up to `[DONE]`.
 
     Time to first token is the arrival of the first content, which is neither the first byte nor
     the first chunk: that one only names the role.
     """
 
+    __slots__ = ("_error", "_finished", "_first_ns", "_last_ns", "_text", "_trace", "_usage")
+
     def __init__(self) -> None:
-        self._parser = SseParser()
-        self._pieces: list[str] = []
+        super().__init__()
+        self._text: list[str] = []
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self._usage: Usage | None = None
         self._trace: Mapping[str, Any] | None = None
         self._finished = False
-        self._broken: tuple[str, str] | None = None
         self._error: str | None = None
-
-    def feed(self, chunk: bytes, at_ns: int) -> None:
-        """Take the events that these bytes complete."""
-        if self._broken is not None:
-            return
-        try:
-            events = self._parser.feed(chunk)
-        except EventTooLongError as exc:
-            self._broken = ("event_too_long", str(exc))
-            return
-        for event in events:
-            self._event(event.data, at_ns)
-
-    def _event(self, data: bytes, at_ns: int) -> None:
-        if data == b"[DONE]":
-            self._finished = True
-            return
-        try:
-            chunk = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            self._broken = ("event_not_json", "an event of the stream is no JSON")
-            return
-        if not isinstance(chunk, dict):
-            self._broken = ("wrong_shape", "an event of the stream is no JSON object")
-            return
-        if chunk.get("error") is not None:
-            self._error = error_detail(chunk["error"])
-        if chunk.get("usage") is not None:
-            self._usage = usage_from(chunk["usage"])
-        if chunk.get("trace") is not None:
-            self._trace = _mapping(chunk["trace"])
-        choices = chunk.get("choices")
-        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-            self._choice(choices[0], at_ns)
-
-    def _choice(self, choice: dict[str, Any], at_ns: int) -> None:
-        if choice.get("finish_reason") is not None:
-            self._finished = True
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            return
-        content = _text(delta.get("content"))
-        if content or delta.get("tool_calls"):
-            if self._first_ns is None:
-                self._first_ns = at_ns
-            self._last_ns = at_ns
-        if content:
-            self._pieces.append(content)
 
     def finish(self) -> Reply:
         """Say what the stream meant."""
-        broken = self._broken
+        broken = self._read()
         if broken is None and self._error is None and not self._finished:
             broken = ("stream_cut", "the stream ended without [DONE] or a finish_reason")
         kind, detail = broken if broken is not None else (None, None)
         if kind is None and self._error is not None:
             kind, detail = "error_in_stream", self._error
         return Reply(
-            text="".join(self._pieces),
+            text="".join(self._text),
             first_token_ns=self._first_ns,
             last_token_ns=self._last_ns,
             usage=self._usage,
@@ -215,6 +169,69 @@ class ChatStreamReader:
             error_detail=detail,
             is_protocol_error=broken is not None,
         )
+
+    def _read(self) -> tuple[str, str] | None:
+        """Take all events up to one that breaks the protocol; return how it does."""
+        data: list[bytes] = []
+        times_ns: list[int] = []
+        broken = None
+        try:
+            for event, at_ns in timed_events(self.pieces, self.times_ns):
+                if event == b"[DONE]":
+                    self._finished = True
+                else:
+                    data.append(event)
+                    times_ns.append(at_ns)
+        except EventTooLongError as exc:
+            broken = ("event_too_long", str(exc))
+        for chunk, at_ns in zip(_parsed(data), times_ns, strict=False):
+            if not isinstance(chunk, dict):
+                return "event_not_json", "an event of the stream is no JSON object"
+            self._take(chunk, at_ns)
+        return broken
+
+    def _take(self, chunk: dict[str, Any], at_ns: int) -> None:
+        if chunk.get("error") is not None:
+            self._error = error_detail(chunk["error"])
+        if chunk.get("usage") is not None:
+            self._usage = usage_from(chunk["usage"])
+        if chunk.get("trace") is not None:
+            self._trace = _mapping(chunk["trace"])
+        choices = chunk.get("choices")
+        if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
+            return
+        choice = choices[0]
+        if choice.get("finish_reason") is not None:
+            self._finished = True
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            return
+        content = delta.get("content")
+        if content.__class__ is not str:
+            content = _text(content)
+        if content or delta.get("tool_calls"):
+            if self._first_ns is None:
+                self._first_ns = at_ns
+            self._last_ns = at_ns
+            self._text.append(content)
+
+
+def _parsed(events: list[bytes]) -> list[Any]:
+    """Parse the data of events; what is no JSON becomes None. All at once if they all are."""
+    try:
+        values = orjson.loads(b"[" + b",".join(events) + b"]")
+    except orjson.JSONDecodeError:
+        values = None
+    if isinstance(values, list) and len(values) == len(events):
+        return values
+    return [_parsed_alone(event) for event in events]
+
+
+def _parsed_alone(event: bytes) -> Any:
+    try:
+        return orjson.loads(event)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _wrong_shape(body: Any, detail: str) -> Reply:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
@@ -38,9 +42,9 @@ class SseParser:
         self._at_start = True
 
     @property
-    def has_partial_event(self) -> bool:
-        """Whether the stream has begun an event that it has not ended."""
-        return bool(self._tail.strip()) or bool(self._data)
+    def is_between_events(self) -> bool:
+        """Whether the next byte begins a new event."""
+        return not self._tail and not self._data and not self._name
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Return the events that `chunk` completes. Raises `EventTooLongError`."""
@@ -83,3 +87,30 @@ class SseParser:
             self._data_bytes += len(value) + 1
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
+
+
+def timed_events(pieces: Iterable[bytes], times_ns: Iterable[int]) -> Iterator[tuple[bytes, int]]:
+    """Yield the data of each event, and when the piece came that completed it.
+
+    A piece that is just one event, as servers mostly send them, is not parsed at all. Raises
+    `EventTooLongError`.
+    """
+    parser = SseParser()
+    between = True
+    for piece, at_ns in zip(pieces, times_ns, strict=True):
+        if between and _is_one_event(piece):
+            yield piece[6:-2], at_ns
+            continue
+        for event in parser.feed(piece):
+            yield event.data, at_ns
+        between = parser.is_between_events
+
+
+def _is_one_event(piece: bytes) -> bool:
+    """Say whether a piece is one line of data and the empty line that ends its event."""
+    return (
+        piece.startswith(b"data: ")
+        and piece.endswith(b"\n\n")
+        and piece.find(b"\n") == len(piece) - 2
+        and b"\r" not in piece
+    )

@@ -51,7 +51,7 @@ def test_the_first_request_asks_for_a_stream_and_its_usage():
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    assert outgoing.headers["x-session-id"] == "s-1"
+    assert outgoing.session_headers == {"x-session-id": "s-1"}
     assert outgoing.headers["authorization"] == "Bearer t"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.endpoints.sse import EventTooLongError, SseEvent, SseParser
+from profiler.endpoints.sse import EventTooLongError, SseEvent, SseParser, timed_events
 
 
 def parsed(*chunks: bytes) -> list[SseEvent]:
@@ -61,12 +61,15 @@ def test_many_data_lines_of_one_event_count_together_towards_the_limit():
         parser.feed(b"data: 12345\n")
 
 
-def test_an_open_event_is_known_to_be_partial():
+def test_the_parser_knows_when_it_is_between_events():
     parser = SseParser()
     parser.feed(b"data: x\n\n")
-    assert not parser.has_partial_event
-    parser.feed(b"data: y\n")
-    assert parser.has_partial_event
+    assert parser.is_between_events
+    for part in (b"da", b"ta: y\n", b"event: z\n"):
+        parser.feed(part)
+        assert not parser.is_between_events
+    parser.feed(b"\n")
+    assert parser.is_between_events
 
 
 @given(
@@ -88,3 +91,20 @@ def test_events_do_not_depend_on_where_the_bytes_are_cut(payloads, cuts, end):
         at += size
     expected = [b"\n".join(line.encode() for line in lines) for lines in payloads]
     assert [event.data for event in parsed(*chunks)] == expected
+    timed = timed_events(chunks, range(len(chunks)))
+    assert [data for data, _ in timed] == expected
+
+
+def test_an_event_has_the_time_of_the_piece_that_completes_it():
+    pieces = [
+        b"data: a\n\n",
+        b"data: 1\n2",
+        b"3\n\n",
+        b"da",
+        b"ta: b\n\ndata: c\n",
+        b"\n",
+        b"data: d\n\n",
+        b": x\n\n",
+    ]
+    timed = list(timed_events(pieces, [10, 11, 12, 20, 30, 40, 50, 60]))
+    assert timed == [(b"a", 10), (b"1", 12), (b"b", 30), (b"c", 40), (b"d", 50)]
