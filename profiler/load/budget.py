@@ -26,6 +26,8 @@ class Limits:
 
     `error_limit` is a share of the interactions, 0 to 1. With `until_stable`, reaching `requests`
     or `sessions` ends the phase only if the numbers are stable; `max_requests` ends it anyway.
+    `judges_target` is false where somebody else, who sees more than this phase of one shard, says
+    when a target is of no use.
     """
 
     requests: int | None = None
@@ -33,6 +35,7 @@ class Limits:
     max_requests: int | None = None
     until_stable: bool = False
     error_limit: float | None = None
+    judges_target: bool = True
 
 
 class Budget:
@@ -108,12 +111,30 @@ class Budget:
         self.failed += 1
         if outcome is not Outcome.CONNECT_ERROR:
             self.answered = True
-        elif not self.answered:
-            self.close(EndReason.ERROR_LIMIT, detail)
+        limits = self._limits
+        if not limits.judges_target:
             return
-        limit = self._limits.error_limit
-        if limit is not None and self.ended >= ERROR_LIMIT_FROM:
-            share = self.failed / self.ended
-            if share > limit:
-                said = f"{self.failed} of {self.ended} interactions failed; last: {detail}"
-                self.close(EndReason.ERROR_LIMIT, said)
+        said = unusable(
+            limits.error_limit,
+            ended=self.ended,
+            failed=self.failed,
+            answered=self.answered,
+            detail=detail,
+        )
+        if said is not None:
+            self.close(EndReason.ERROR_LIMIT, said)
+
+
+def unusable(
+    error_limit: float | None, *, ended: int, failed: int, answered: bool, detail: str | None
+) -> str | None:
+    """Say why a target is of no use after a failure, or None where it still may be.
+
+    It never answered and cannot be connected to; or more than `error_limit` of at least
+    `ERROR_LIMIT_FROM` interactions failed. `detail` is that of the last failure.
+    """
+    if failed and not answered:
+        return detail or "it cannot be connected to"
+    if error_limit is None or ended < ERROR_LIMIT_FROM or failed <= error_limit * ended:
+        return None
+    return f"{failed} of {ended} interactions failed; last: {detail}"

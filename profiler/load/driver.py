@@ -7,11 +7,11 @@ interaction ends its session and is recorded; nothing is retried: a retry hides 
 
 from __future__ import annotations
 
-import os
 import random
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -20,7 +20,9 @@ import anyio
 from profiler.clock import NS_PER_S, monotonic_ns
 from profiler.endpoints.exchange import Exchange, Reply
 from profiler.load.budget import Budget, Limits
-from profiler.load.schedule import constant_offsets_ns, poisson_offsets_ns
+from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
+from profiler.load.schedule import offsets_ns
+from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
 from profiler.measure.records import EndReason, Interaction, Outcome, Phase
 from profiler.observers.response import records_of
@@ -31,47 +33,13 @@ if TYPE_CHECKING:
 
     from profiler.clock import MonotonicNs
     from profiler.endpoints.exchange import Dialogue, Endpoint
-    from profiler.endpoints.http import Client, HttpCaller
+    from profiler.endpoints.http import Caller
     from profiler.load.recorder import Recorder
+    from profiler.load.timer import Timer
     from profiler.measure.records import Record
     from profiler.workload.sessions import SessionPlan, TurnPlan
 
 _LEAD_NS = 20_000_000
-_UNTIL_STABLE_FACTOR = 10
-
-
-class ArrivalsOf(StrEnum):
-    """What one arrival of an open loop starts."""
-
-    SESSIONS = "sessions"
-    INTERACTIONS = "interactions"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedLoop:
-    """So many users, each sending its next message when it has its answer and has thought."""
-
-    users: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenLoop:
-    """Arrivals at a rate, whether or not the target keeps up."""
-
-    rate_per_s: float
-    poisson: bool
-    arrivals_of: ArrivalsOf
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadPlan:
-    """What the driver is to do. Nothing starts later than `duration_ns` after measuring began."""
-
-    loop: ClosedLoop | OpenLoop
-    warmup: int
-    limits: Limits
-    duration_ns: int | None = None
 
 
 class SessionSource(Protocol):
@@ -101,7 +69,7 @@ class Driver:
         plan: LoadPlan,
         *,
         endpoint: Endpoint,
-        caller: HttpCaller,
+        caller: Caller,
         recorder: Recorder,
         measured: SessionSource,
         warmup: SessionSource,
@@ -119,6 +87,9 @@ class Driver:
         self._clock = clock
         self._stop_scope: anyio.CancelScope | None = None
         self._stopped: tuple[EndReason, str | None] | None = None
+        self._ids = random.Random()  # the system's randomness: two runs never share an id
+        self._arrived = 0
+        self._timer: Timer | None = None
         self.watch = Watch(clock)
         self.phase = Phase.WARMUP
         self.budget = Budget(Limits())
@@ -153,7 +124,11 @@ class Driver:
         answered = self.budget.answered
         limits = self._plan.limits
         if warming:
-            limits = Limits(requests=self._plan.warmup, error_limit=limits.error_limit)
+            limits = Limits(
+                requests=self._plan.warmup,
+                error_limit=limits.error_limit,
+                judges_target=limits.judges_target,
+            )
         self.phase = phase
         self.budget = Budget(limits, is_stable=self._is_stable)
         self.budget.answered = answered
@@ -186,8 +161,10 @@ class Driver:
         self._note_closing()
 
     def _note_closing(self) -> None:
-        if self.budget.is_closed:
+        if self.budget.is_closed and not self._closed.is_set():
             self._closed.set()
+            if self._timer is not None:
+                self._timer.wake()
 
     # Closed loop
 
@@ -197,50 +174,72 @@ class Driver:
                 tasks.start_soon(self._user)
 
     async def _user(self) -> None:
-        async with self._caller.client() as client:
-            while (index := self.budget.take_session()) is not None:
-                live = self._begin(index)
-                await self._rest_of_session(live, client, intended_ns=None)
+        while (index := self.budget.take_session()) is not None:
+            await self._rest_of_session(self._begin(index), intended_ns=None)
 
     # Open loop
 
     async def _open_loop(self, loop: OpenLoop) -> None:
         rng = random.Random(f"{loop.seed}/arrivals/{self.phase}")
-        offsets = (
-            poisson_offsets_ns(loop.rate_per_s, rng)
-            if loop.poisson
-            else constant_offsets_ns(loop.rate_per_s)
-        )
+        share = self._plan.share
+        offsets = islice(offsets_ns(loop.arrivals, rng), share.index, None, share.count)
         start_ns = self._clock() + _LEAD_NS
-        async with anyio.create_task_group() as tasks:
-            if loop.arrivals_of is ArrivalsOf.SESSIONS:
-                await self._arriving_sessions(offsets, start_ns, tasks)
-            else:
-                await self._arriving_interactions(offsets, start_ns, tasks)
+        schedule = (start_ns + offset_ns for offset_ns in offsets)
+        self._timer = timer = make_timer(self._clock)
+        try:
+            async with anyio.create_task_group() as tasks:
+                if loop.arrivals_of is ArrivalsOf.SESSIONS:
+                    await self._arriving_sessions(loop, schedule, timer, tasks)
+                else:
+                    await self._arriving_interactions(loop, schedule, timer, tasks)
+        finally:
+            self._timer = None
+            timer.close()
+
+    def _is_full(self, loop: OpenLoop) -> bool:
+        return loop.max_in_flight is not None and self._arrived >= loop.max_in_flight
+
+    def _drop(self) -> None:
+        if self.phase is Phase.MEASURE:
+            self.watch.dropped += 1
 
     async def _arriving_sessions(
-        self, offsets: Iterator[int], start_ns: int, tasks: anyio.abc.TaskGroup
+        self, loop: OpenLoop, schedule: Iterator[int], timer: Timer, tasks: anyio.abc.TaskGroup
     ) -> None:
-        for offset_ns in offsets:
-            await self._sleep_until(start_ns + offset_ns)
-            index = self.budget.take_session()
-            if index is None:
-                return
-            tasks.start_soon(self._arrived_session, index, start_ns + offset_ns)
-
-    async def _arrived_session(self, index: int, intended_ns: int) -> None:
-        async with self._caller.client() as client:
-            await self._rest_of_session(self._begin(index), client, intended_ns=intended_ns)
-
-    async def _arriving_interactions(
-        self, offsets: Iterator[int], start_ns: int, tasks: anyio.abc.TaskGroup
-    ) -> None:
-        waiting: deque[_Live] = deque()
-        for offset_ns in offsets:
-            intended_ns = start_ns + offset_ns
-            await self._sleep_until(intended_ns)
+        live: _Live | None = None
+        for intended_ns in schedule:
+            if live is None:  # drawn before its time, so that drawing delays nothing
+                index = self.budget.take_session()
+                if index is None:
+                    return
+                live = self._begin(index)
+            await timer.wait_until(intended_ns)
             if self.budget.is_closed:
                 return
+            if self._is_full(loop):
+                self._drop()
+                continue
+            self._arrived += 1
+            tasks.start_soon(self._arrived_session, live, intended_ns)
+            live = None
+
+    async def _arrived_session(self, live: _Live, intended_ns: int) -> None:
+        try:
+            await self._rest_of_session(live, intended_ns=intended_ns)
+        finally:
+            self._arrived -= 1
+
+    async def _arriving_interactions(
+        self, loop: OpenLoop, schedule: Iterator[int], timer: Timer, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        waiting: deque[_Live] = deque()
+        for intended_ns in schedule:
+            await timer.wait_until(intended_ns)
+            if self.budget.is_closed:
+                return
+            if self._is_full(loop):
+                self._drop()
+                continue
             live = _pop_ready(waiting, intended_ns)
             if live is None:
                 index = self.budget.take_session()
@@ -249,13 +248,16 @@ class Driver:
                         return
                     continue
                 live = self._begin(index)
+            self._arrived += 1
             tasks.start_soon(self._arrived_interaction, live, intended_ns, waiting)
 
     async def _arrived_interaction(
         self, live: _Live, intended_ns: int, waiting: deque[_Live]
     ) -> None:
-        async with self._caller.client() as client:
-            goes_on = await self._interaction(live, client, intended_ns=intended_ns)
+        try:
+            goes_on = await self._interaction(live, intended_ns=intended_ns)
+        finally:
+            self._arrived -= 1
         if goes_on:
             live.ready_ns = self._clock() + live.plan.turns[live.turn].think_time_ns
             waiting.append(live)
@@ -263,13 +265,12 @@ class Driver:
     # Both
 
     def _begin(self, index: int) -> _Live:
-        plan = self._sources[self.phase].session(index)
+        share = self._plan.share
+        plan = self._sources[self.phase].session(index * share.count + share.index)
         return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
 
-    async def _rest_of_session(
-        self, live: _Live, client: Client, *, intended_ns: int | None
-    ) -> None:
-        while await self._interaction(live, client, intended_ns=intended_ns):
+    async def _rest_of_session(self, live: _Live, *, intended_ns: int | None) -> None:
+        while await self._interaction(live, intended_ns=intended_ns):
             think_ns = live.plan.turns[live.turn].think_time_ns
             due_ns = self._clock() + think_ns
             if intended_ns is not None:
@@ -277,7 +278,7 @@ class Driver:
             if think_ns:
                 await self._sleep_until(due_ns)
 
-    async def _interaction(self, live: _Live, client: Client, *, intended_ns: int | None) -> bool:
+    async def _interaction(self, live: _Live, *, intended_ns: int | None) -> bool:
         """Send the session's next message; say whether the session goes on."""
         if self._recorder.failure is not None:
             self._close(EndReason.JOURNAL_FAILED, str(self._recorder.failure))
@@ -286,12 +287,12 @@ class Driver:
         if not taken:
             return False
         turn = live.plan.turns[live.turn]
-        trace_id = os.urandom(16).hex()
+        trace_id = f"{self._ids.getrandbits(128):032x}"
         self.watch.sent += 1
         asked_ns = self._clock()
         try:
             exchange = await self._caller.call(
-                client, live.dialogue, turn.user, _identification(live.plan, trace_id)
+                live.dialogue, turn.user, self._identification(live.plan, trace_id)
             )
         except anyio.get_cancelled_exc_class():
             self.watch.ended += 1
@@ -333,6 +334,11 @@ class Driver:
             if failed is not None:
                 outcome, kind, detail = Outcome.CHECK_FAILED, "check", failed
         plan = live.plan
+        is_last = outcome is not Outcome.OK or live.turn + 1 == len(plan.turns)
+        said = reply.text if outcome in _ANSWERED else None
+        counted = self._recorder.count_now(
+            plan.session_id, user=turn.user, reply=said, is_last=is_last
+        )
         interaction = Interaction(
             trace_id=trace_id,
             session=plan.session_id,
@@ -340,7 +346,7 @@ class Driver:
             scenario=plan.scenario,
             conversation=plan.conversation,
             turn=live.turn,
-            last_turn=outcome is not Outcome.OK or live.turn + 1 == len(plan.turns),
+            last_turn=is_last,
             phase=live.phase,
             think_time_ns=turn.think_time_ns,
             intended_start_ns=intended_ns,
@@ -354,17 +360,31 @@ class Driver:
             error_detail=detail,
             http_status=exchange.http_status,
             response_bytes=exchange.response_bytes,
+            reconnects=exchange.reconnects,
             usage=reply.usage,
+            counted=counted,
         )
         inside = () if reply.trace is None else records_of(reply.trace, trace_id)
-        answered = outcome in _ANSWERED
-        self._recorder.put_interaction(
-            interaction, inside, user=turn.user, reply=reply.text if answered else None
-        )
+        if counted is not None:
+            self._recorder.put(interaction, *inside)
+        else:
+            self._recorder.put_uncounted(interaction, inside, user=turn.user, reply=said)
         self._on_interaction(interaction, inside)
         self.budget.ended_with(outcome, detail)
         self._note_closing()
         return outcome
+
+    def _identification(self, plan: SessionPlan, trace_id: str) -> dict[str, str]:
+        """Return the headers that let an agent, its traces and its gateway tell interactions apart.
+
+        W3C Trace Context and Baggage, with a parent span of our own, sampled.
+        """
+        baggage = f"agent_profiler.session={plan.session_id}"
+        baggage += f",agent_profiler.scenario={_quoted(plan.scenario)}"
+        if plan.conversation is not None:
+            baggage += f",agent_profiler.conversation={_quoted(plan.conversation)}"
+        span_id = f"{self._ids.getrandbits(64):016x}"
+        return {"traceparent": f"00-{trace_id}-{span_id}-01", "baggage": baggage}
 
     async def _sleep_until(self, due_ns: int) -> None:
         """Sleep until an instant, or until nothing more may be sent."""
@@ -389,25 +409,6 @@ def _pop_ready(waiting: deque[_Live], at_ns: int) -> _Live | None:
     return None
 
 
-def _identification(plan: SessionPlan, trace_id: str) -> dict[str, str]:
-    """Return the headers that let an agent, its traces and its gateway tell interactions apart.
-
-    W3C Trace Context and Baggage, with a parent span of our own, sampled.
-    """
-    baggage = f"agent_profiler.session={_quoted(plan.session_id)}"
-    baggage += f",agent_profiler.scenario={_quoted(plan.scenario)}"
-    if plan.conversation is not None:
-        baggage += f",agent_profiler.conversation={_quoted(plan.conversation)}"
-    return {
-        "traceparent": f"00-{trace_id}-{os.urandom(8).hex()}-01",
-        "baggage": baggage,
-    }
-
-
+@lru_cache(maxsize=4096)
 def _quoted(text: str) -> str:
     return quote(text, safe="")
-
-
-def default_max_requests(requests: int) -> int:
-    """Return how far `--until-stable` goes on where the user set no limit."""
-    return requests * _UNTIL_STABLE_FACTOR

@@ -1,8 +1,10 @@
-"""Writes the journal off the event loop: counts tokens, encodes, appends.
+"""Writes the journal and counts the tokens of what was said, without holding up the event loop.
 
-The driver hands over what ended and goes on; one thread takes everything that is waiting, counts
-the new texts (the history's count is the sum of what was counted before), and appends it in one
-write. tiktoken releases the interpreter lock while it works.
+Texts that were counted before (templated messages, repeated answers) are counted on the spot, and
+their interaction is appended there and then: a few microseconds. New texts go to a thread, which
+counts and appends them; tiktoken releases the interpreter lock while it works. The history's count
+is the sum of what was counted before, so the turns of a session stay in order: once one of them
+waits for the thread, those behind it do.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from profiler.errors import JournalError
-from profiler.measure.records import ClientTokens, Interaction
+from profiler.measure.records import ClientTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from profiler.measure.records import Record
+    from profiler.measure.records import Interaction, Record
 
 _BATCH = 256
 
@@ -26,13 +28,25 @@ _BATCH = 256
 class Journal(Protocol):
     """Where records go: `measure.journal.JournalWriter`, or a test's list."""
 
-    def append(self, records: list[Record]) -> None:
+    def append(self, records: Sequence[Record]) -> None:
         """Write the records. Raises `JournalError`."""
         ...
 
 
+class Counter(Protocol):
+    """Counts tokens: `measure.tokens.TokenCounter`."""
+
+    def count_text(self, text: str) -> int:
+        """Return the tokens of a text."""
+        ...
+
+    def cached_count(self, text: str) -> int | None:
+        """Return the tokens of a text if that is known at once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
+class _Uncounted:
     interaction: Interaction
     inside: tuple[Record, ...]
     user: str
@@ -42,11 +56,13 @@ class _Ended:
 class Recorder:
     """The only writer of a journal while a run goes. `failure` is set when it cannot write."""
 
-    def __init__(self, journal: Journal, count_tokens: Callable[[str], int]) -> None:
+    def __init__(self, journal: Journal, counter: Counter) -> None:
         self._journal = journal
-        self._count_tokens = count_tokens
-        self._queue: SimpleQueue[_Ended | Record | None] = SimpleQueue()
+        self._counter = counter
+        self._queue: SimpleQueue[_Uncounted | None] = SimpleQueue()
+        self._lock = threading.Lock()
         self._history: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._crash: BaseException | None = None
         self.failure: JournalError | None = None
@@ -55,18 +71,36 @@ class Recorder:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, record: Record) -> None:
-        """Hand over a record as it is. Never blocks."""
-        self._queue.put(record)
+    def put(self, *records: Record) -> None:
+        """Append records as they are."""
+        with self._lock:
+            self._append(records)
 
-    def put_interaction(
+    def count_now(
+        self, session: str, *, user: str, reply: str | None, is_last: bool
+    ) -> ClientTokens | None:
+        """Return the tokens of a turn if they are known at once, else None.
+
+        `reply` is None where no answer was read: its tokens stay unobserved. Where None comes back,
+        the turn goes to `put_uncounted`.
+        """
+        users_tokens = self._counter.cached_count(user)
+        replys_tokens = None if reply is None else self._counter.cached_count(reply)
+        if users_tokens is None or (reply is not None and replys_tokens is None):
+            return None
+        with self._lock:
+            if session in self._waiting:
+                return None
+            return self._counted(session, users_tokens, replys_tokens, is_last=is_last)
+
+    def put_uncounted(
         self, interaction: Interaction, inside: tuple[Record, ...], *, user: str, reply: str | None
     ) -> None:
-        """Hand over an interaction that ended, with what was seen inside it. Never blocks.
-
-        `reply` is None where no answer was read: its tokens stay unobserved.
-        """
-        self._queue.put(_Ended(interaction=interaction, inside=inside, user=user, reply=reply))
+        """Hand an interaction and what was seen inside it to the thread, to be counted first."""
+        with self._lock:
+            session = interaction.session
+            self._waiting[session] = self._waiting.get(session, 0) + 1
+        self._queue.put(_Uncounted(interaction=interaction, inside=inside, user=user, reply=reply))
 
     def close(self) -> None:
         """Write all that was handed over and end the thread. Re-raises what broke it."""
@@ -75,45 +109,56 @@ class Recorder:
         if self._crash is not None:
             raise self._crash
 
+    def _counted(
+        self, session: str, user: int, reply: int | None, *, is_last: bool
+    ) -> ClientTokens:
+        history = self._history.get(session, 0)
+        if is_last:
+            self._history.pop(session, None)
+        else:
+            self._history[session] = history + user + (0 if reply is None else reply)
+        return ClientTokens(user=user, history=history, output=reply)
+
+    def _append(self, records: Sequence[Record]) -> None:
+        """Write, with the lock held, unless writing has failed before."""
+        if self.failure is not None:
+            return
+        try:
+            self._journal.append(records)
+        except JournalError as exc:
+            self.failure = exc
+
     def _work(self) -> None:
-        open_ = True
-        while open_:
+        is_open = True
+        while is_open:
             batch = [self._queue.get()]
             try:
                 while len(batch) < _BATCH:
                     batch.append(self._queue.get_nowait())
             except Empty:
                 pass
-            open_ = None not in batch
-            if self.failure is None and self._crash is None:
-                self._write([item for item in batch if item is not None])
+            is_open = None not in batch
+            try:
+                self._count_and_append([item for item in batch if item is not None])
+            except BaseException as exc:  # noqa: BLE001 - handed to close(), which raises it
+                self._crash = exc
+                self.failure = JournalError(f"the recorder broke: {exc!r}")
+                return
 
-    def _write(self, batch: list[_Ended | Record]) -> None:
-        try:
-            records: list[Record] = []
-            for item in batch:
-                if isinstance(item, _Ended):
-                    records.append(self._counted(item))
-                    records.extend(item.inside)
+    def _count_and_append(self, batch: list[_Uncounted]) -> None:
+        records: list[Record] = []
+        for item in batch:
+            user = self._counter.count_text(item.user)
+            reply = None if item.reply is None else self._counter.count_text(item.reply)
+            session = item.interaction.session
+            with self._lock:
+                counted = self._counted(session, user, reply, is_last=item.interaction.last_turn)
+                if self._waiting[session] == 1:
+                    del self._waiting[session]
                 else:
-                    records.append(item)
-            if records:
-                self._journal.append(records)
-        except JournalError as exc:
-            self.failure = exc
-        except BaseException as exc:  # noqa: BLE001 - handed to close(), which raises it
-            self._crash = exc
-            self.failure = JournalError(f"the recorder broke: {exc!r}")
-
-    def _counted(self, ended: _Ended) -> Interaction:
-        interaction = ended.interaction
-        key = interaction.session
-        history = self._history.get(key, 0)
-        user = self._count_tokens(ended.user)
-        output = None if ended.reply is None else self._count_tokens(ended.reply)
-        if interaction.last_turn:
-            self._history.pop(key, None)
-        else:
-            self._history[key] = history + user + (output or 0)
-        counted = ClientTokens(user=user, history=history, output=output)
-        return replace(interaction, counted=counted)
+                    self._waiting[session] -= 1
+            records.append(replace(item.interaction, counted=counted))
+            records.extend(item.inside)
+        if records:
+            with self._lock:
+                self._append(records)

@@ -1,7 +1,8 @@
-"""The harness watching itself: event-loop lag, CPU share, what is in flight."""
+"""The harness watching itself: event-loop lag, CPU share, garbage collection, what is in flight."""
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,6 +25,8 @@ class Watch:
     def __init__(self, clock: MonotonicNs = monotonic_ns, cpu: MonotonicNs = cpu_ns) -> None:
         self._clock = clock
         self._cpu = cpu
+        self._gc_began_ns = 0
+        self._gc_pause_max_ns = 0
         self.sent = 0
         self.ended = 0
         self.dropped = 0
@@ -35,6 +38,21 @@ class Watch:
 
     async def run(self, put: Callable[[DriverSample], None]) -> None:
         """Sample until cancelled. Lag is how much later than asked the loop woke us."""
+        gc.callbacks.append(self._on_gc)
+        try:
+            await self._sample(put)
+        finally:
+            gc.callbacks.remove(self._on_gc)
+
+    def _on_gc(self, phase: str, _info: dict[str, int]) -> None:
+        """Time a garbage collection: nothing else runs meanwhile."""
+        if phase == "start":
+            self._gc_began_ns = self._clock()
+        else:
+            pause_ns = self._clock() - self._gc_began_ns
+            self._gc_pause_max_ns = max(self._gc_pause_max_ns, pause_ns)
+
+    async def _sample(self, put: Callable[[DriverSample], None]) -> None:
         since_ns, since_cpu_ns = self._clock(), self._cpu()
         while True:
             lag_max_ns = 0
@@ -52,6 +70,8 @@ class Watch:
                     dropped=self.dropped,
                     loop_lag_max_ns=lag_max_ns,
                     cpu_share=round((now_cpu_ns - since_cpu_ns) / (now_ns - since_ns), 4),
+                    gc_pause_max_ns=self._gc_pause_max_ns,
                 )
             )
             since_ns, since_cpu_ns = now_ns, now_cpu_ns
+            self._gc_pause_max_ns = 0

@@ -2,3 +2,6 @@
 
 JOURNAL_NAME = "journal.jsonl"
 """The file, in a run's directory, that holds its journal."""
+
+SHARDS_NAME = "shards"
+"""The folder, in the directory of a run that was split, with a folder for each shard: 1, 2, ..."""

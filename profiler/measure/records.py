@@ -120,7 +120,11 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """One user message to the agent and everything until its final answer."""
+    """One user message to the agent and everything until its final answer.
+
+    `reconnects` is 1 where an idle connection turned out to be closed and the request was sent
+    again on a new one: the only request that is ever sent twice.
+    """
 
     trace_id: str
     session: str
@@ -142,6 +146,7 @@ class Interaction:
     error_detail: str | None = None
     http_status: int | None = None
     response_bytes: int | None = None
+    reconnects: int | None = None
     counted: ClientTokens | None = None
     usage: Usage | None = None
 
@@ -215,6 +220,7 @@ class DriverSample:
     dropped: int
     loop_lag_max_ns: int
     cpu_share: float
+    gc_pause_max_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

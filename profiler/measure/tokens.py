@@ -12,7 +12,7 @@ Where the cookbook has no rule the docstring says what was done instead.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import gzip
 import hashlib
 import json
@@ -174,8 +174,8 @@ def _read_ranks(name: str, sha256: str) -> dict[bytes, int]:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise _damaged(file_name, "is damaged: its sha256 is not the one that tiktoken expects")
     # Each line is a token in base64, a space, and its rank.
-    pairs = (line.split() for line in content.splitlines())
-    return {base64.b64decode(token): int(rank) for token, rank in pairs}
+    words = content.split()
+    return dict(zip(map(binascii.a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
 
 
 def _damaged(file_name: str, problem: str) -> AgentProfilerError:
@@ -251,6 +251,10 @@ class TokenCounter:
             count = sum(len(encode(piece)) for piece in _pieces(text))
             self._cache.put(text, count)
         return count
+
+    def cached_count(self, text: str) -> int | None:
+        """Return the tokens of a text that was counted before, else None. Never tokenizes."""
+        return self._cache.get(text)
 
     def count_message(self, message: Mapping[str, Any]) -> int:
         """Return the input tokens of one chat message, in the OpenAI Chat Completions format.

@@ -32,12 +32,14 @@ _NS_PER_S = 1_000_000_000
 def loop_lag_of(samples: Iterable[DriverSample]) -> LoopLag:
     """Sum up how the harness watched itself, over the whole run."""
     seen = list(samples)
+    pauses = [s.gc_pause_max_ns for s in seen if s.gc_pause_max_ns is not None]
     return LoopLag(
         samples=len(seen),
         max_s=max(s.loop_lag_max_ns for s in seen) / _NS_PER_S if seen else None,
         lagging=sum(s.loop_lag_max_ns > LAG_LIMIT_S * _NS_PER_S for s in seen),
         saturated=sum(s.cpu_share >= SATURATED_CPU_SHARE for s in seen),
         max_cpu_share=max(float(s.cpu_share) for s in seen) if seen else None,
+        gc_max_s=max(pauses) / _NS_PER_S if pauses else None,
     )
 
 
@@ -52,6 +54,7 @@ def add_loop_lags(lags: Iterable[LoopLag]) -> LoopLag:
         lagging=sum(lag.lagging for lag in every),
         saturated=sum(lag.saturated for lag in every),
         max_cpu_share=max(busiest, default=None),
+        gc_max_s=max((lag.gc_max_s for lag in every if lag.gc_max_s is not None), default=None),
     )
 
 

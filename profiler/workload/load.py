@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "url": ("target", "url"),
+        "http2": ("target", "http2"),
         "users": ("load", "users"),
         "rate": ("load", "rate"),
+        "max_in_flight": ("load", "max_in_flight"),
         "requests": ("load", "requests"),
         "sessions": ("load", "sessions"),
         "duration": ("load", "duration"),
@@ -37,7 +39,7 @@ OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
 """What the command line may override, and the key that it stands for."""
 
 _DISPLACES = {
-    "users": ("rate", "arrivals", "arrivals_of"),
+    "users": ("rate", "arrivals", "arrivals_of", "speed", "max_in_flight"),
     "rate": ("users",),
     "requests": ("sessions",),
     "sessions": ("requests",),

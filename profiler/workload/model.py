@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from profiler.workload.arrivals import POISSON, ArrivalsSpec, RateSpec
 from profiler.workload.checks import Check, JsonPathCheck, TemplateText
 from profiler.workload.conversations import Recordings, read_recordings
 from profiler.workload.near import did_you_mean
@@ -35,7 +36,6 @@ from profiler.workload.strict import (
 )
 from profiler.workload.target import HttpJson, Target, UsagePaths
 from profiler.workload.templates import placeholder_names
-from profiler.workload.units import rate_per_s
 from profiler.workload.variables import BUILT_IN
 
 if TYPE_CHECKING:
@@ -58,22 +58,23 @@ __all__ = [
 DEFAULT_REQUESTS = 100
 
 
-def _rate(value: Any) -> float:
-    try:
-        rate = rate_per_s(value)
-    except ValueError as exc:
-        raise problem(str(exc), "Write it like 5/s or 300/min") from exc
-    if rate == 0:
-        raise problem("the rate is zero", "Write it like 5/s or 300/min")
-    return rate
-
-
 def _share(value: Any) -> float | None:
     if value is None or value == "never":
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise problem(f"{value!r} is not a share from 0 to 1", "Write 0.5 for half, or never")
     return float(value)
+
+
+def _speed(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        raise problem(f"{value!r} is no speed", "Write 2 for twice as fast as recorded")
+    return float(value)
+
+
+def _is_trace(arrivals: Any) -> bool:
+    return isinstance(arrivals, dict) and "trace" in arrivals
 
 
 def _weight(value: Any) -> float:
@@ -87,17 +88,19 @@ def _weight(value: Any) -> float:
 
 
 class Load(Strict):
-    """How much is sent, and when. `users` makes a closed loop, `rate` an open one.
+    """How much is sent, and when. `users` makes a closed loop, `rate` or a trace an open one.
 
     The run ends after `requests` measured interactions, or after `sessions` whole sessions (one of
-    the two is None), or after `duration_s`, whichever comes first. With a duration alone, both are
-    None.
+    the two is None), or after `duration_s`, or at the end of a trace, whichever comes first. With a
+    duration or a trace alone, both are None.
     """
 
     users: PositiveCount | None = None
-    rate_per_s: Annotated[float, BeforeValidator(_rate)] | None = Field(default=None, alias="rate")
-    arrivals: Literal["constant", "poisson"] = "poisson"
+    rate: RateSpec | None = None
+    arrivals: ArrivalsSpec = POISSON
     arrivals_of: Literal["sessions", "interactions"] = "sessions"
+    speed: Annotated[float, BeforeValidator(_speed)] = 1.0
+    max_in_flight: PositiveCount | None = None
     requests: PositiveCount | None = None
     sessions: PositiveCount | None = None
     duration_s: PositiveDuration | None = Field(default=None, alias="duration")
@@ -108,8 +111,13 @@ class Load(Strict):
 
     @property
     def is_open(self) -> bool:
-        """Whether arrivals follow a rate, whatever the agent does."""
-        return self.rate_per_s is not None
+        """Whether arrivals follow a schedule, whatever the agent does."""
+        return self.users is None
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """The rate, where it is one number; None for a shape, a trace and a closed loop."""
+        return None if self.rate is None else self.rate.flat_per_s
 
     @model_validator(mode="before")
     @classmethod
@@ -118,23 +126,32 @@ class Load(Strict):
             return data
         given = {key for key, value in data.items() if value is not None}
         filled = dict(data)
-        if not given & {"users", "rate"}:
+        if not given & {"users", "rate"} and not _is_trace(filled.get("arrivals")):
             filled["users"] = 1
-        if not given & {"requests", "sessions", "duration"}:
+        if not given & {"requests", "sessions", "duration"} and not _is_trace(
+            filled.get("arrivals")
+        ):
             filled["requests"] = DEFAULT_REQUESTS
         return filled
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Load:
-        if self.users is not None and self.rate_per_s is not None:
-            fix = "Keep users for a closed loop, rate for an open one"
-            raise problem("users and rate exclude each other", fix, below=("rate",))
+        traced = self.arrivals.trace is not None
+        if self.users is not None and (self.rate is not None or traced):
+            fix = "Keep users for a closed loop, rate or a trace for an open one"
+            other = "arrivals" if traced else "rate"
+            raise problem(f"users and {other} exclude each other", fix, below=(other,))
+        if traced and self.rate is not None:
+            fix = "Remove rate; speed: 2 replays the trace twice as fast"
+            raise problem("a trace has its own rate", fix, below=("rate",))
+        if not traced and "speed" in self.model_fields_set:
+            raise problem("speed has no use without a trace", "Remove it", below=("speed",))
         if self.requests is not None and self.sessions is not None:
             raise problem(
                 "requests and sessions exclude each other", "Keep one", below=("sessions",)
             )
-        for name in ("arrivals", "arrivals_of"):
-            if self.rate_per_s is None and name in self.model_fields_set:
+        for name in ("arrivals", "arrivals_of", "max_in_flight"):
+            if not self.is_open and name in self.model_fields_set:
                 fix = f"Give a rate, or remove {name}"
                 raise problem(f"{name} has no use without a rate", fix, below=(name,))
         if self.max_requests is not None and self.max_requests < (self.requests or 0):
@@ -149,6 +166,11 @@ class TurnTemplate(Strict):
 
     user: TemplateText
     checks: tuple[Check, ...] = Field(default=(), alias="check")
+
+    def names(self) -> frozenset[str]:
+        """Return the variables that it uses."""
+        texts = [self.user, *(check.contains or "" for check in self.checks)]
+        return frozenset[str]().union(*map(placeholder_names, texts))
 
     @field_validator("checks", mode="before")
     @classmethod
@@ -200,9 +222,7 @@ class Scenario(Strict):
                 raise problem(f"a variable cannot be called '{name}'", fix, below=("variables",))
         known = BUILT_IN | self.variables.keys()
         for index, turn in enumerate(self.turns or ()):
-            texts = [turn.user, *(check.contains or "" for check in turn.checks)]
-            used = frozenset[str]().union(*map(placeholder_names, texts))
-            for name in sorted(used - known):
+            for name in sorted(turn.names() - known):
                 what = f"turns[{index}] uses the unknown variable '{name}'"
                 raise problem(what, did_you_mean(name, known), below=("turns", index, "user"))
         return self

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from profiler.workload.templates import render
 from profiler.workload.variables import CsvVariable
@@ -101,7 +100,13 @@ def _hash(text: str) -> bytes:
 
 
 def _uuid(text: str) -> str:
-    return str(UUID(bytes=_hash(text), version=4))
+    """Return a UUID of version 4, variant RFC 9562, whose random bits are a hash of `text`."""
+    digits = _hash(text).hex()
+    variant = _VARIANTS[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 class _ScenarioDraws:
@@ -111,12 +116,16 @@ class _ScenarioDraws:
         self._random = seeds.generator("scenario").random
         self._bounds = list(accumulate(weights))
         self._last = max(i for i, weight in enumerate(weights) if weight > 0)
+        drawn = [i for i, weight in enumerate(weights) if weight > 0]
+        self._only = drawn[0] if len(drawn) == 1 else None
         self._scenarios = array("I")
         self._ordinals = array("I")
         self._counts = [0] * len(weights)
         self._lock = Lock()
 
     def draw(self, index: int) -> tuple[int, int]:
+        if self._only is not None:
+            return self._only, index
         if index >= len(self._ordinals):
             with self._lock:
                 self._extend(index + 1)
@@ -219,6 +228,8 @@ class _Templated:
         self._templates: tuple[TurnTemplate, ...] = scenario.turns or ()
         self._variables = {name: spec.variable() for name, spec in scenario.variables.items()}
         self._decks = self._make_decks()
+        is_fixed = self._thinking.is_none and not any(t.names() for t in self._templates)
+        self._always = self._drawn(0, 0, "") if is_fixed else None
 
     def _make_decks(self) -> dict[str, _Deck]:
         """Return a deck for each table: variables of one table take the same row."""
@@ -235,9 +246,14 @@ class _Templated:
         return decks
 
     def turns(self, index: int, ordinal: int, session_id: str) -> tuple[None, tuple[TurnPlan, ...]]:
+        if self._always is not None:
+            return None, self._always
+        return None, self._drawn(index, ordinal, session_id)
+
+    def _drawn(self, index: int, ordinal: int, session_id: str) -> tuple[TurnPlan, ...]:
         times = self._thinking.times_ns(index, len(self._templates))
         values = self._values(index, ordinal) | {"session_id": session_id}
-        return None, tuple(
+        return tuple(
             self._turn(template, {**values, "turn": str(number)}, time_ns)
             for number, (template, time_ns) in enumerate(zip(self._templates, times, strict=True))
         )

@@ -92,6 +92,7 @@ class Target(Strict):
     protocol: Literal["openai-chat", "http-json"] = "openai-chat"
     model: Text | None = None
     stream: StrictBool = True
+    http2: StrictBool = False
     header_texts: dict[str, FromEnvironment] = Field(default_factory=dict, alias="headers")
     timeout_s: PositiveDuration = Field(default=_DEFAULT_TIMEOUT_S, alias="timeout")
     http_json: HttpJson | None = None
@@ -122,6 +123,7 @@ class Target(Strict):
             "protocol": self.protocol,
             "model": self.model,
             "stream": self.stream,
+            "http2": self.http2,
             "timeout_s": self.timeout_s,
             "headers": sorted(self.header_texts),
         }

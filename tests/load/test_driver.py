@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -11,15 +10,17 @@ import pytest
 
 from profiler.endpoints.exchange import Exchange, Outgoing, Reply
 from profiler.load.budget import Limits
-from profiler.load.driver import (
-    ArrivalsOf,
-    ClosedLoop,
-    Driver,
-    LoadPlan,
-    OpenLoop,
-    default_max_requests,
+from profiler.load.driver import Driver
+from profiler.load.plan import WHOLE, ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop, Share
+from profiler.load.schedule import ConstantGaps, PoissonGaps, Process, Trace, flat
+from profiler.measure.records import (
+    ClientTokens,
+    DriverSample,
+    EndReason,
+    Interaction,
+    Outcome,
+    Phase,
 )
-from profiler.measure.records import DriverSample, EndReason, Interaction, Outcome, Phase
 from profiler.workload.checks import Check
 from profiler.workload.sessions import SessionPlan, TurnPlan
 from tests.load.virtual_time import run_virtual
@@ -37,22 +38,13 @@ class FakeTarget:
     clock: object = None
     heard: list = field(default_factory=list)
     headers: list = field(default_factory=list)
-    most_clients: int = 0
-    clients: int = 0
-
-    @asynccontextmanager
-    async def client(self):
-        self.clients += 1
-        self.most_clients = max(self.most_clients, self.clients)
-        try:
-            yield self
-        finally:
-            self.clients -= 1
+    most_in_flight: int = 0
+    in_flight: int = 0
 
     def begin(self, session_id):
         return FakeDialogue(session_id)
 
-    async def call(self, _client, dialogue, user, headers):
+    async def call(self, dialogue, user, headers):
         send_ns = self.clock()
         index = len(self.heard)
         self.heard.append((dialogue.session_id, user, tuple(dialogue.said)))
@@ -60,7 +52,12 @@ class FakeTarget:
         outcome, latency_s, status = Outcome.OK, self.latency_s, 200
         if self.script is not None:
             outcome, latency_s, status = self.script(index)
-        await anyio.sleep(latency_s)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await anyio.sleep(latency_s)
+        finally:
+            self.in_flight -= 1
         return Exchange(
             outcome=outcome,
             reply=Reply(text=f"re: {user}", trace={"llm_calls": [{"outcome": "ok"}]}),
@@ -78,7 +75,7 @@ class FakeDialogue:
         self.said = []
 
     def request(self, user):
-        return Outgoing(url="", headers={}, body=b"")
+        return Outgoing(url="", headers={}, session_headers={}, body=b"")
 
     def accept(self, user, reply):
         self.said.append((user, reply.text))
@@ -92,11 +89,15 @@ class FakeRecorder:
     texts: list = field(default_factory=list)
     samples: list = field(default_factory=list)
 
-    def put(self, record):
+    def put(self, *records):
+        (record,) = records
         assert isinstance(record, DriverSample)
         self.samples.append(record)
 
-    def put_interaction(self, interaction, inside, *, user, reply):
+    def count_now(self, session, *, user, reply, is_last):
+        return None
+
+    def put_uncounted(self, interaction, inside, *, user, reply):
         self.interactions.append(interaction)
         self.inside.append(inside)
         self.texts.append((user, reply))
@@ -152,6 +153,7 @@ def drive(
     duration_ns=None,
     before=None,
     is_stable=lambda: True,
+    share=WHOLE,
     **limits,
 ) -> Ran:
     target = target or FakeTarget()
@@ -160,7 +162,13 @@ def drive(
     async def main(clock):
         target.clock = clock
         driver = Driver(
-            LoadPlan(loop=loop, warmup=warmup, limits=Limits(**limits), duration_ns=duration_ns),
+            LoadPlan(
+                loop=loop,
+                warmup=warmup,
+                limits=Limits(**limits),
+                duration_ns=duration_ns,
+                share=share,
+            ),
             endpoint=target,
             caller=target,
             recorder=recorder,
@@ -181,15 +189,16 @@ def drive(
     return ran
 
 
-def open_loop(rate, *, of=ArrivalsOf.SESSIONS, poisson=False) -> OpenLoop:
-    return OpenLoop(rate_per_s=rate, poisson=poisson, arrivals_of=of, seed=1)
+def open_loop(rate, *, of=ArrivalsOf.SESSIONS, poisson=False, most=None) -> OpenLoop:
+    process = Process(rate=flat(rate), gaps=PoissonGaps() if poisson else ConstantGaps())
+    return OpenLoop(arrivals=process, arrivals_of=of, seed=1, max_in_flight=most)
 
 
 def test_a_closed_loop_keeps_so_many_users_busy():
     ran = drive(ClosedLoop(users=4), requests=40)
     assert ran.reason is EndReason.COMPLETED
     assert len(ran.measured) == 40
-    assert ran.target.most_clients == 4
+    assert ran.target.most_in_flight == 4
     # 40 interactions of 100 ms by 4 users: ten rounds.
     assert ran.ended_ns - ran.started_ns == pytest.approx(10 * 100 * MS, abs=MS)
     assert all(i.intended_start_ns is None for i in ran.measured)
@@ -226,7 +235,7 @@ def test_constant_arrivals_start_sessions_on_time_however_slow_the_target_is():
     offsets = [round((start - starts[0]) / MS) for start in starts]
     assert offsets == [100 * k for k in range(50)]
     assert all(i.send_ns - i.intended_start_ns <= 1000 for i in ran.measured)
-    assert ran.target.most_clients == 50
+    assert ran.target.most_in_flight == 50
 
 
 def test_later_turns_of_an_arrived_session_are_intended_after_the_think_time():
@@ -383,5 +392,55 @@ def test_the_harness_samples_itself_about_once_a_second():
     assert all(sample.loop_lag_max_ns <= MS for sample in ran.recorder.samples)
 
 
-def test_until_stable_has_a_ceiling_of_its_own():
-    assert default_max_requests(120) == 1200
+@pytest.mark.parametrize("of", list(ArrivalsOf))
+def test_arrivals_beyond_the_most_in_flight_are_dropped_and_counted(of):
+    loop = open_loop(10.0, of=of, most=3)
+    slow = FakeTarget(latency_s=0.55)
+    ran = drive(loop, target=slow, source=FakeSessions(turns=1), requests=9)
+    assert ran.target.most_in_flight == 3
+    # Three arrivals start at 0, 0.1 and 0.2 s; until 0.55 s three more find no room; and so on.
+    assert ran.driver.watch.dropped == 6
+    sent = sorted(i.intended_start_ns for i in ran.measured)
+    assert [round((at - sent[0]) / MS / 100) for at in sent] == [0, 1, 2, 6, 7, 8, 12, 13, 14]
+
+
+def test_a_recorded_trace_is_replayed_to_its_end():
+    trace = Trace(offsets_ns=(0, 5 * MS, 5 * MS, 250 * MS))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
+    ran = drive(loop, source=FakeSessions(turns=1))
+    starts = sorted(i.intended_start_ns for i in ran.measured)
+    assert [start - starts[0] for start in starts] == [0, 5 * MS, 5 * MS, 250 * MS]
+    assert ran.reason is EndReason.COMPLETED
+
+
+def test_shares_of_a_run_send_together_what_one_would_have_sent():
+    sent = []
+    for index in range(3):
+        share = Share(index=index, count=3)
+        ran = drive(open_loop(10.0, poisson=True), share=share, sessions=4)
+        starts = {i.session: i.intended_start_ns for i in ran.measured if i.turn == 0}
+        sent += [(session, at - ran.started_ns) for session, at in starts.items()]
+    alone = drive(open_loop(10.0, poisson=True), sessions=12)
+    starts = {i.session: i.intended_start_ns for i in alone.measured if i.turn == 0}
+    assert sorted(sent) == sorted((s, at - alone.started_ns) for s, at in starts.items())
+
+
+def test_an_interaction_whose_tokens_are_known_is_recorded_with_them():
+    class Knowing(FakeRecorder):
+        def count_now(self, session, *, user, reply, is_last):
+            self.texts.append((session, user, reply, is_last))
+            return ClientTokens(user=1, history=2, output=3)
+
+        def put(self, *records):
+            first, *inside = records
+            if isinstance(first, Interaction):
+                self.interactions.append(first)
+                self.inside.append(tuple(inside))
+
+    ran = drive(ClosedLoop(users=1), recorder=Knowing(), requests=2)
+    assert [i.counted for i in ran.measured] == [ClientTokens(user=1, history=2, output=3)] * 2
+    assert [len(inside) for inside in ran.recorder.inside] == [1, 1]
+    assert ran.recorder.texts == [
+        ("m-0", "m0.0", "re: m0.0", False),
+        ("m-0", "m0.1", "re: m0.1", True),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -26,13 +27,33 @@ class ListJournal:
         self.records: list[Record] = []
         self.threads: set[int] = set()
 
-    def append(self, records: list[Record]) -> None:
+    def append(self, records) -> None:
         self.threads.add(threading.get_ident())
         self.records.extend(records)
 
 
-def words(text: str) -> int:
-    return len(text.split())
+class Words:
+    """Counts words; knows at once only those texts that it was told or has counted."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = set(known)
+
+    def count_text(self, text: str) -> int:
+        self.known.add(text)
+        return len(text.split())
+
+    def cached_count(self, text: str) -> int | None:
+        return len(text.split()) if text in self.known else None
+
+
+def record(recorder: Recorder, turn: Interaction, user: str, reply: str | None, inside=()) -> bool:
+    """Record a turn as the driver does; say whether its tokens were known at once."""
+    counted = recorder.count_now(turn.session, user=user, reply=reply, is_last=turn.last_turn)
+    if counted is None:
+        recorder.put_uncounted(turn, inside, user=user, reply=reply)
+        return False
+    recorder.put(replace(turn, counted=counted), *inside)
+    return True
 
 
 def interaction(session: str = "s", turn: int = 0, *, last: bool = False) -> Interaction:
@@ -56,71 +77,126 @@ def sample(at_ns: int) -> DriverSample:
     )
 
 
+def counted_of(journal: ListJournal) -> list[ClientTokens | None]:
+    return [r.counted for r in journal.records if isinstance(r, Interaction)]
+
+
 def test_history_is_the_sum_of_what_was_said_before_in_the_session():
     journal = ListJournal()
-    recorder = Recorder(journal, words)
+    recorder = Recorder(journal, Words())
     recorder.start()
-    recorder.put_interaction(interaction("a", 0), (), user="one two", reply="three four five")
-    recorder.put_interaction(interaction("b", 0), (), user="other", reply="session")
-    recorder.put_interaction(interaction("a", 1), (), user="six", reply=None)
-    recorder.put_interaction(interaction("a", 2, last=True), (), user="seven", reply="")
-    recorder.put_interaction(interaction("a", 0), (), user="anew", reply="x")
+    record(recorder, interaction("a", 0), "one two", "three four five")
+    record(recorder, interaction("b", 0), "other", "session")
+    record(recorder, interaction("a", 1), "six", None)
+    record(recorder, interaction("a", 2, last=True), "seven", "")
     recorder.close()
-    counted = [r.counted for r in journal.records if isinstance(r, Interaction)]
-    assert counted == [
-        ClientTokens(user=2, history=0, output=3),
+    assert {(c.user, c.history, c.output) for c in counted_of(journal) if c is not None} == {
+        (2, 0, 3),
+        (1, 0, 1),
+        (1, 5, None),
+        (1, 6, 0),
+    }
+
+
+def test_the_history_of_a_session_ends_with_it():
+    journal = ListJournal()
+    recorder = Recorder(journal, Words("hello", "there"))
+    assert record(recorder, interaction("a", 0, last=True), "hello", "there")
+    assert record(recorder, interaction("a", 0), "hello", "there")
+    assert [c.history for c in counted_of(journal) if c is not None] == [0, 0]
+
+
+def test_texts_that_are_known_are_counted_and_written_at_once():
+    journal = ListJournal()
+    recorder = Recorder(journal, Words("hello", "there"))  # its thread was never started
+    assert record(recorder, interaction("a", 0), "hello", "there")
+    assert record(recorder, interaction("a", 1), "hello", None)
+    assert counted_of(journal) == [
         ClientTokens(user=1, history=0, output=1),
-        ClientTokens(user=1, history=5, output=None),
-        ClientTokens(user=1, history=6, output=0),
-        ClientTokens(user=1, history=0, output=1),
+        ClientTokens(user=1, history=2, output=None),
     ]
 
 
-def test_records_come_in_order_each_interaction_followed_by_what_was_inside():
+def test_a_known_turn_waits_for_an_unknown_one_of_its_session_before_it():
     journal = ListJournal()
-    recorder = Recorder(journal, words)
+    recorder = Recorder(journal, Words("hello", "there"))
+    assert not record(recorder, interaction("a", 0), "three new words", "there")
+    assert not record(recorder, interaction("a", 1), "hello", "there")
+    assert record(recorder, interaction("b", 0), "hello", "there")
+    recorder.start()
+    recorder.close()
+    assert counted_of(journal) == [
+        ClientTokens(user=1, history=0, output=1),
+        ClientTokens(user=3, history=0, output=1),
+        ClientTokens(user=1, history=4, output=1),
+    ]
+
+
+def test_an_interaction_is_followed_by_what_was_inside_it():
+    journal = ListJournal()
+    recorder = Recorder(journal, Words())
     recorder.start()
     inside = StateOp(
         trace_id="s-0", observer=Observer.RESPONSE, store="m", kind=StateKind.READ, count=1
     )
-    for at_ns in range(1000):
-        recorder.put(sample(at_ns))
-    recorder.put_interaction(interaction(), (inside,), user="x", reply="y")
+    record(recorder, interaction("s", 0), "x", "y", (inside,))
     recorder.close()
-    assert [r.at_ns for r in journal.records if isinstance(r, DriverSample)] == list(range(1000))
-    assert journal.records[-1] == inside
-    assert isinstance(journal.records[-2], Interaction)
+    assert [type(r) for r in journal.records] == [Interaction, StateOp]
 
 
-def test_the_journal_is_written_on_another_thread():
+def test_new_texts_are_counted_on_another_thread():
     journal = ListJournal()
-    recorder = Recorder(journal, words)
+    recorder = Recorder(journal, Words())
     recorder.start()
-    recorder.put(sample(1))
+    record(recorder, interaction(), "new", "text")
     recorder.close()
-    assert journal.threads == journal.threads - {threading.get_ident()}
+    assert threading.get_ident() not in journal.threads
     assert len(journal.threads) == 1
 
 
-def test_a_journal_that_cannot_be_written_is_told_and_close_returns():
-    class FullDisk:
-        def append(self, records: list[Record]) -> None:
-            raise JournalError("no space left on device")
-
-    recorder = Recorder(FullDisk(), words)
+def test_nothing_is_lost_between_two_threads():
+    journal = ListJournal()
+    recorder = Recorder(journal, Words("known"))
     recorder.start()
-    recorder.put(sample(1))
+    for turn in range(500):
+        record(recorder, interaction("a", turn), f"new {turn}", "known")
+        record(recorder, interaction("b", turn), "known", "known")
     recorder.close()
-    assert recorder.failure is not None
+    turns = [(r.session, r.turn) for r in journal.records if isinstance(r, Interaction)]
+    assert [turn for session, turn in turns if session == "a"] == list(range(500))
+    assert [turn for session, turn in turns if session == "b"] == list(range(500))
+    histories = [c.history for c in counted_of(journal) if c is not None and c.user == 2]
+    assert histories == [3 * turn for turn in range(500)]
+
+
+class FullDisk:
+    def append(self, records) -> None:
+        raise JournalError("no space left on device")
+
+
+def test_a_journal_that_cannot_be_written_is_told_and_close_returns():
+    recorder = Recorder(FullDisk(), Words())
+    recorder.start()
+    record(recorder, interaction(), "x", "y")
+    recorder.close()
     assert "no space left" in str(recorder.failure)
 
 
-def test_a_bug_in_the_recorder_is_raised_by_close():
-    def broken(_text: str) -> int:
-        raise ZeroDivisionError("bug")
+def test_after_a_failed_write_nothing_more_is_written():
+    recorder = Recorder(FullDisk(), Words("x"))
+    recorder.put(sample(1))
+    first = recorder.failure
+    recorder.put(sample(2))
+    assert recorder.failure is first is not None
 
-    recorder = Recorder(ListJournal(), broken)
+
+def test_a_bug_in_the_recorder_is_raised_by_close():
+    class Broken(Words):
+        def count_text(self, text: str) -> int:
+            raise ZeroDivisionError("bug")
+
+    recorder = Recorder(ListJournal(), Broken())
     recorder.start()
-    recorder.put_interaction(interaction(), (), user="x", reply="y")
+    record(recorder, interaction(), "x", "y")
     with pytest.raises(ZeroDivisionError):
         recorder.close()
