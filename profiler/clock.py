@@ -31,6 +31,10 @@ class ClockAnchor:
         """Read both clocks as near to each other as Python can."""
         return cls(wall_ns=time.time_ns(), monotonic_ns=time.monotonic_ns())
 
+    def monotonic_at(self, wall_ns: int) -> int:
+        """Return what the monotonic clock reads when the wall clock reads `wall_ns`."""
+        return self.monotonic_ns + wall_ns - self.wall_ns
+
 
 def seconds_to_ns(seconds: float) -> int:
     """Convert seconds to integer nanoseconds, rounded to the nearest."""

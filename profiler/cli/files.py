@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from profiler.errors import UsageError
-from profiler.measure import JOURNAL_NAME
+from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 
 RESULTS = Path("results")
 PROFILE_NAME = "profile.json"
@@ -25,7 +25,7 @@ def new_run_dir(out: Path | None, workload_name: str) -> Path:
     Raises `UsageError` where it cannot be written, holds a run already, or the disk is nearly full.
     """
     run_dir = out if out is not None else _unused(workload_name)
-    if (run_dir / JOURNAL_NAME).exists():
+    if (run_dir / JOURNAL_NAME).exists() or (run_dir / SHARDS_NAME).exists():
         raise UsageError(
             "the directory already holds a run",
             where=str(run_dir),

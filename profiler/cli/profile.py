@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from profiler.cli.files import MARKDOWN_NAME, PROFILE_NAME, write_whole
-from profiler.measure import JOURNAL_NAME
+from profiler.measure import JOURNAL_NAME, SHARDS_NAME
+
+if TYPE_CHECKING:
+    from profiler.profile.model import WorkloadProfile
 
 
 def command(
@@ -20,17 +23,11 @@ def command(
     """Compute the profile of a run from its journal.
 
     The same journal gives the same profile.json, byte for byte. A run that was killed gives a
-    profile of every interaction that had ended, marked partial.
+    profile of every interaction that had ended, marked partial. Of a run with several workers, the
+    profile of each shard is computed and all are merged.
     """
-    from profiler.profile.build import build_profile
-    from profiler.profile.model import dump_profile
-    from profiler.report.markdown import profile_markdown
-
-    journal = run_dir / JOURNAL_NAME if run_dir.is_dir() else run_dir
-    profile = build_profile(journal)
-    target = journal.parent / PROFILE_NAME
-    write_whole(target, dump_profile(profile))
-    write_whole(journal.parent / MARKDOWN_NAME, profile_markdown(profile).encode())
+    profile = write_profile(run_dir)
+    target = (run_dir if run_dir.is_dir() else run_dir.parent) / PROFILE_NAME
     if quiet:
         typer.echo(str(target))
         return
@@ -38,10 +35,43 @@ def command(
 
     from profiler.report.terminal import print_profile
 
-    print_profile(Console(), profile, files(journal.parent))
+    print_profile(Console(), profile, files(target.parent))
+
+
+def write_profile(run: Path, *, keep_built: bool = False) -> WorkloadProfile:
+    """Compute the profile of a run's directory, or of a journal, and write it beside the journal.
+
+    Of a run that was split, also that of each shard; `keep_built` trusts those that are there, the
+    workers having just written them. Raises `JournalError` and `ProfileError`.
+    """
+    from profiler.profile.build import build_profile
+    from profiler.profile.model import dump_profile, load_profile
+    from profiler.profile.shards import profile_of_shards, shard_dirs
+    from profiler.report.markdown import profile_markdown
+
+    if run.is_dir() and (folders := shard_dirs(run)):
+        run_dir = run
+        there = [folder for folder in folders if keep_built and (folder / PROFILE_NAME).exists()]
+        built = {folder: load_profile(folder / PROFILE_NAME) for folder in there}
+        profile, shards = profile_of_shards(run, built)
+        for folder in shards.keys() - built.keys():
+            write_whole(folder / PROFILE_NAME, dump_profile(shards[folder]))
+    else:
+        run_dir = run if run.is_dir() else run.parent
+        profile = build_profile(run)
+    write_whole(run_dir / PROFILE_NAME, dump_profile(profile))
+    write_whole(run_dir / MARKDOWN_NAME, profile_markdown(profile).encode())
+    return profile
+
+
+def holds_journal(run_dir: Path) -> bool:
+    """Say whether there is anything to compute a profile of."""
+    from profiler.profile.shards import shard_dirs
+
+    return (run_dir / JOURNAL_NAME).exists() or bool(shard_dirs(run_dir))
 
 
 def files(run_dir: Path) -> list[Path]:
     """Return the files of a run that exist, in the order in which a person wants them."""
-    names = (PROFILE_NAME, MARKDOWN_NAME, JOURNAL_NAME)
+    names = (PROFILE_NAME, MARKDOWN_NAME, JOURNAL_NAME, SHARDS_NAME)
     return [run_dir / name for name in names if (run_dir / name).exists()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -12,21 +14,62 @@ from rich.progress import Progress as Bar
 from profiler.measure.records import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from rich.progress import TaskID
 
     from profiler.load.driver import Driver
+    from profiler.load.tally import Tally
     from profiler.workload.model import Workload
 
 _EVERY_S = 0.2
 
 
-class Progress:
-    """Shows how far the driver is, while in its `async with` block."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a run is; `ended` and `failed` are those of its phase."""
 
-    def __init__(self, driver: Driver, workload: Workload, console: Console | None = None) -> None:
-        self._driver = driver
+    phase: Phase
+    ended: int
+    failed: int
+    in_flight: int
+
+    @classmethod
+    def of_driver(cls, driver: Driver) -> Standing:
+        """Return how far a run in one process is."""
+        return cls(
+            phase=driver.phase,
+            ended=driver.budget.ended,
+            failed=driver.budget.failed,
+            in_flight=driver.watch.in_flight,
+        )
+
+    @classmethod
+    def of_tally(cls, tally: Tally) -> Standing:
+        """Return how far all shards of a run are together."""
+        warming = tally.phase is Phase.WARMUP
+        return cls(
+            phase=tally.phase,
+            ended=tally.warmup_ended if warming else tally.ended,
+            failed=tally.warmup_failed if warming else tally.failed,
+            in_flight=tally.in_flight,
+        )
+
+
+class Progress:
+    """Shows how far a run is, while in its `async with` block.
+
+    `source` is the driver, or says how far all the shards of the run are.
+    """
+
+    def __init__(
+        self,
+        source: Driver | Callable[[], Standing],
+        workload: Workload,
+        console: Console | None = None,
+    ) -> None:
+        self._standing = source if callable(source) else partial(Standing.of_driver, source)
         self._load = workload.load
         self._console = console if console is not None else Console(stderr=True)
         self._bar = Bar(
@@ -71,16 +114,16 @@ class Progress:
 
     def _show(self) -> None:
         assert self._task is not None  # noqa: S101 - set before this task starts
-        driver = self._driver
-        warming = driver.phase is Phase.WARMUP
-        state = f"{driver.watch.in_flight} in flight"
-        if driver.budget.failed:
-            state += f", {driver.budget.failed} failed"
+        standing = self._standing()
+        warming = standing.phase is Phase.WARMUP
+        state = f"{standing.in_flight} in flight"
+        if standing.failed:
+            state += f", {standing.failed} failed"
         self._bar.update(
             self._task,
             description="warming up" if warming else "measuring",
             total=self._load.warmup if warming else self._total(),
-            completed=driver.budget.ended,
+            completed=standing.ended,
             state=state,
         )
 

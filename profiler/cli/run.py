@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from profiler.cli.session import RunOptions
 
 _TARGET, _LOAD, _OUTPUT = "Target", "Load (overrides the workload file)", "Output"
+_SPREAD = "Spread over processes and machines"
+_CAPACITY = "Find the capacity"
 
 
 def command(
@@ -29,6 +31,14 @@ def command(
             rich_help_panel=_TARGET,
         ),
     ] = None,
+    http2: Annotated[
+        bool,
+        typer.Option(
+            "--http2",
+            help="Speak HTTP/2 where the agent does (needs the extra http2).",
+            rich_help_panel=_TARGET,
+        ),
+    ] = False,
     mock_speed: Annotated[
         float,
         typer.Option(
@@ -67,6 +77,13 @@ def command(
         int | None,
         typer.Option(help="The same seed sends the same sessions.", rich_help_panel=_LOAD),
     ] = None,
+    max_in_flight: Annotated[
+        int | None,
+        typer.Option(
+            help="Open loop: drop (and count) arrivals that find so many under way.",
+            rich_help_panel=_LOAD,
+        ),
+    ] = None,
     until_stable: Annotated[
         bool,
         typer.Option(
@@ -87,6 +104,90 @@ def command(
         typer.Option(
             help="Stop when more than this share (0 to 1) of the interactions fails.",
             rich_help_panel=_LOAD,
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Split the run over so many processes; auto: as many as there are cores.",
+            rich_help_panel=_SPREAD,
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT",
+            help="Split it over the workers of the Dask cluster with this scheduler.",
+            rich_help_panel=_SPREAD,
+        ),
+    ] = None,
+    conductor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="Where the workers of the cluster reach this machine (default: found out).",
+            rich_help_panel=_SPREAD,
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Run only part I of N; /N takes I from JOB_COMPLETION_INDEX. Then `merge`.",
+            rich_help_panel=_SPREAD,
+        ),
+    ] = None,
+    start_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Send nothing before this time, like 2026-03-01T12:00:00Z or +30s.",
+            rich_help_panel=_SPREAD,
+        ),
+    ] = None,
+    find_capacity: Annotated[
+        bool,
+        typer.Option(
+            "--find-capacity",
+            help="Step the rate up to the highest that meets --objective.",
+            rich_help_panel=_CAPACITY,
+        ),
+    ] = False,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="What a rate must meet, like 'latency.p95<2s, error_rate<1%'.",
+            rich_help_panel=_CAPACITY,
+        ),
+    ] = None,
+    start_rate: Annotated[
+        str,
+        typer.Option(help="The first rate, in interactions.", rich_help_panel=_CAPACITY),
+    ] = "1/s",
+    max_rate: Annotated[
+        str, typer.Option(help="Never offer more than this.", rich_help_panel=_CAPACITY)
+    ] = "1000/s",
+    resolution: Annotated[
+        float,
+        typer.Option(
+            help="How near the rates that meet and miss must be, as a share.",
+            min=0.005,
+            max=1.0,
+            rich_help_panel=_CAPACITY,
+        ),
+    ] = 0.05,
+    max_steps: Annotated[
+        int, typer.Option(help="Most rates that are tried.", min=1, rich_help_panel=_CAPACITY)
+    ] = 20,
+    settle: Annotated[
+        str, typer.Option(help="Pause between steps.", rich_help_panel=_CAPACITY)
+    ] = "2s",
+    goodput: Annotated[
+        str | None,
+        typer.Option(
+            help="What makes an interaction good, like 'latency<2s'; its share is reported.",
+            rich_help_panel=_OUTPUT,
         ),
     ] = None,
     out: Annotated[
@@ -111,12 +212,17 @@ def command(
     """Replay a workload against an agent and write what one interaction costs.
 
     Writes journal.jsonl while it runs, then profile.json and profile.md, and prints the profile.
-    Ctrl-C ends early and profiles what there is.
+    Ctrl-C ends early and profiles what there is. With --find-capacity it runs one step after
+    another, each a run of its own, and writes capacity.json and capacity.md. With several workers,
+    journals and profiles of each are in shards/, and profile.json is all of them merged.
 
-    Exit codes: 0 done, 2 wrong input, 4 the harness was the bottleneck or --until-stable gave up,
-    5 the target was unusable, 130 interrupted.
+    Exit codes: 0 done, 2 wrong input, 3 even the lowest rate misses the objective, 4 the harness
+    was the bottleneck, a worker was lost, or --until-stable or --find-capacity found no answer, 5
+    the target was unusable, 130 interrupted.
     """
     from profiler.cli import session
+    from profiler.cli.objective_options import check_goodput, refuse_without_search, search
+    from profiler.cli.split import split_of
     from profiler.workload.load import load_workload
     from profiler.workload.shipped import find_workload
 
@@ -129,20 +235,82 @@ def command(
         "duration": duration,
         "warmup": warmup,
         "seed": seed,
+        "max_in_flight": max_in_flight,
+        "http2": True if http2 else None,
         "max_requests": max_requests,
         "error_limit": error_limit,
     }
+    split = split_of(
+        workers=workers,
+        cluster=cluster,
+        conductor=conductor,
+        shard=shard,
+        start_at=start_at,
+        environ=os.environ,
+    )
     path = find_workload(workload)
     loaded = load_workload(path, overrides=overrides, environ=os.environ)
+    shown: dict[str, Any] = {
+        "workers": workers,
+        "cluster": cluster,
+        "shard": shard,
+        "goodput": goodput,
+    }
+    if not find_capacity:
+        refuse_without_search(objective)
+        check_goodput(goodput)
+    else:
+        shown |= {
+            "find-capacity": True,
+            "objective": objective,
+            "start-rate": start_rate,
+            "max-rate": max_rate,
+            "resolution": resolution,
+            "max-steps": max_steps,
+            "settle": settle,
+        }
+    argv = session.reproducing_argv(
+        workload,
+        loaded,
+        overrides | shown,
+        until_stable=until_stable,
+        mock_speed=mock_speed,
+    )
+    if find_capacity:
+        return search(
+            loaded,
+            argv,
+            objective=objective,
+            goodput=goodput,
+            mock_speed=mock_speed,
+            out=out,
+            quiet=quiet,
+            requests=requests,
+            start_rate=start_rate,
+            max_rate=max_rate,
+            resolution=resolution,
+            max_steps=max_steps,
+            settle=settle,
+            excluded={
+                "rate": rate,
+                "users": users,
+                "sessions": sessions,
+                "duration": duration,
+                "until-stable": until_stable or None,
+                "workers": workers,
+                "cluster": cluster,
+                "shard": shard,
+            },
+        )
     options: RunOptions = session.RunOptions(
         workload=loaded,
         workload_path=path,
-        argv=session.reproducing_argv(
-            workload, loaded, overrides, until_stable=until_stable, mock_speed=mock_speed
-        ),
+        argv=argv,
         until_stable=until_stable,
         mock_speed=mock_speed,
         out=out,
         quiet=quiet,
+        split=split,
+        goodput=goodput,
     )
     return session.execute(options)

@@ -2,63 +2,42 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shlex
 import signal
-import sys
-from contextlib import ExitStack, aclosing, nullcontext
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
 
-from profiler import __version__
-from profiler.cli.event_loop import has_uvloop
-from profiler.cli.files import (
-    MARKDOWN_NAME,
-    MOCK_LOG_NAME,
-    PROFILE_NAME,
-    TRUTH_NAME,
-    new_run_dir,
-    write_whole,
-)
+from profiler.cli.crew import crew_of
+from profiler.cli.files import MOCK_LOG_NAME, PROFILE_NAME, TRUTH_NAME, new_run_dir
 from profiler.cli.mock_process import mock_agent
-from profiler.cli.profile import files
+from profiler.cli.profile import files, holds_journal, write_profile
 from profiler.cli.progress import Progress
-from profiler.clock import ClockAnchor, monotonic_ns, seconds_to_ns
-from profiler.endpoints.http import HttpCaller
-from profiler.endpoints.select import endpoint_for
+from profiler.cli.split import NOT_SPLIT, Split
+from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import InconclusiveError, JournalError, TargetUnusableError
-from profiler.load.budget import Limits
-from profiler.load.driver import (
-    ArrivalsOf,
-    ClosedLoop,
-    Driver,
-    LoadPlan,
-    OpenLoop,
-    default_max_requests,
-)
-from profiler.load.recorder import Recorder
-from profiler.measure import JOURNAL_NAME
-from profiler.measure.journal import JournalWriter
-from profiler.measure.records import End, EndReason, Interaction, LlmCall, Outcome, Phase, Run
-from profiler.measure.tokens import TokenCounter, encoding_name_for_model
-from profiler.workload.sessions import SessionSampler
+from profiler.load.gather import RunEnd
+from profiler.load.plan import WHOLE
+from profiler.load.shard import Hooks, ShardSpec, run_shard
+from profiler.load.tally import row_of
+from profiler.measure import JOURNAL_NAME, SHARDS_NAME
+from profiler.measure.records import EndReason, Interaction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from profiler.cli.crew import Crew
+    from profiler.load.driver import Driver
     from profiler.measure.records import Record
     from profiler.profile.model import WorkloadProfile
     from profiler.profile.stability import RunningStability
     from profiler.workload.model import Workload
 
 EXIT_OK, EXIT_INTERRUPTED = 0, 130
-_SWITCH_INTERVAL_S = 0.0005
-"""How long the recorder's thread may keep the interpreter from the event loop (default 5 ms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +51,8 @@ class RunOptions:
     mock_speed: float
     out: Path | None
     quiet: bool
+    split: Split = NOT_SPLIT
+    goodput: str | None = None
 
 
 def reproducing_argv(
@@ -88,8 +69,11 @@ def reproducing_argv(
     if overrides.get("url") is not None:
         shown["url"] = workload.redacted_target()["url"]
     for name, value in shown.items():
-        if value is not None:
-            argv += [f"--{name.replace('_', '-')}", str(value)]
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            argv.append(option)
+        elif value is not None:
+            argv += [option, str(value)]
     if until_stable:
         argv.append("--until-stable")
     if workload.target.url is None and mock_speed != 1:
@@ -103,28 +87,32 @@ def execute(options: RunOptions) -> int:
     Raises `TargetUnusableError` and `InconclusiveError` (after printing), `JournalError` and
     `UsageError`.
     """
-    workload = options.workload
-    run_dir = new_run_dir(options.out, workload.name)
-    journal = JournalWriter(run_dir / JOURNAL_NAME)
-    try:
-        with ExitStack() as stack:
-            url = workload.target.url
-            if url is None:
-                announced = stack.enter_context(_mock(options, run_dir))
-                url = _mock_url(workload, announced)
-            ended = _drive(options, url, run_dir, journal)
-    finally:
-        journal.close()
+    workload, split = options.workload, options.split
+    with ExitStack() as stack:
+        crew = stack.enter_context(crew_of(split, workload, until_stable=options.until_stable))
+        _note_fewer(options, crew)
+        run_dir = new_run_dir(options.out, _dir_name(options))
+        url = workload.target.url
+        if url is None:
+            announced = stack.enter_context(_mock(options, run_dir))
+            url = _mock_url(workload, announced)
+        ended = _run(options, url, run_dir, crew)
     if ended.reason is EndReason.JOURNAL_FAILED:
         raise JournalError(ended.detail or "the journal could not be written")
     if ended.reason is EndReason.ERROR_LIMIT and not ended.answered:
         raise _unusable(workload, url, run_dir, ended.detail)
-    profile = _profile(run_dir)
+    if ended.lost and not holds_journal(run_dir):
+        raise InconclusiveError("; ".join(ended.lost), fix="No journal came back: run again")
+    profile = write_profile(run_dir, keep_built=True)
     _print(profile, options, run_dir)
     if ended.reason is EndReason.ERROR_LIMIT:
         raise _unusable(workload, url, run_dir, ended.detail)
     if ended.reason is EndReason.INTERRUPTED:
         return EXIT_INTERRUPTED
+    if ended.lost:
+        raise InconclusiveError(
+            "; ".join(ended.lost), fix=f"{run_dir / PROFILE_NAME} has what is there, marked partial"
+        )
     _judge(profile, options, ended.reason)
     return EXIT_OK
 
@@ -149,137 +137,80 @@ def _mock_url(workload: Workload, announced: Mapping[str, Any]) -> str:
     return f"{announced['agent']}{path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
-    """Why the driver ended, and whether the target ever answered."""
-
-    reason: EndReason
-    detail: str | None
-    answered: bool
+def _dir_name(options: RunOptions) -> str:
+    share = options.split.share
+    name = options.workload.name
+    return name if share == WHOLE else f"{name}-shard-{share.index + 1}-of-{share.count}"
 
 
-def _drive(options: RunOptions, url: str, run_dir: Path, journal: JournalWriter) -> _Ended:
-    workload = options.workload
-    encoding, _ = encoding_name_for_model(workload.target.model)
-    counter = TokenCounter(encoding)
-    counter.count_text("warm")  # loads the encoding now: half a second that no user should see
+def _note_fewer(options: RunOptions, crew: Crew | None) -> None:
+    """Say so where there is less to split than there are workers."""
+    asked = options.split.workers
+    shards = 1 if crew is None else crew.shards
+    if asked is None or asked <= shards or options.quiet:
+        return
+    from rich.console import Console
+
+    said = f"{shards} of {asked} workers: there are no more users or quota to split"
+    Console(stderr=True).print(said, style="dim", highlight=False)
+
+
+def _run(options: RunOptions, url: str, run_dir: Path, crew: Crew | None) -> RunEnd:
     run_id = run_dir.name if options.out is None else f"{run_dir.name}-{uuid4().hex[:8]}"
-    journal.append([_run_record(options, run_id, encoding, url)])
-    recorder = Recorder(journal, counter.count_text)
-    stability = _stability() if options.until_stable else None
-    seed = workload.load.seed
-    caller = HttpCaller(timeout_s=workload.target.timeout_s, secrets=workload.target.secrets())
-    driver = Driver(
-        load_plan(workload, until_stable=options.until_stable),
-        endpoint=endpoint_for(workload.target, url),
-        caller=caller,
-        recorder=recorder,
-        measured=SessionSampler(workload, seed=seed, stream="measure", salt=run_id),
-        warmup=SessionSampler(workload, seed=seed, stream="warmup", salt=run_id),
-        is_stable=(lambda: not stability.unstable()) if stability is not None else (lambda: True),
-        on_interaction=_feeder(stability),
+    mock = {"speed": options.mock_speed, "address": url}
+    spec = ShardSpec(
+        workload=options.workload,
+        url=url,
+        run_id=run_id,
+        argv=options.argv,
+        journal=run_dir / JOURNAL_NAME,
+        share=options.split.share,
+        until_stable=options.until_stable,
+        goodput=options.goodput,
+        target_note=(("mock", mock),) if options.workload.target.url is None else (),
     )
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    recorder.start()
-    try:
-        reason, detail = anyio.run(
-            _until_done, driver, caller, options, backend_options={"use_uvloop": has_uvloop()}
-        )
-        if recorder.failure is None:
-            recorder.put(End(at_ns=monotonic_ns(), reason=reason, detail=detail))
-    finally:
-        recorder.close()
-    if recorder.failure is not None:
-        reason, detail = EndReason.JOURNAL_FAILED, str(recorder.failure)
-    return _Ended(reason=reason, detail=detail, answered=driver.budget.answered)
+    if crew is not None:
+        from profiler.cli.shards import run_shards
+
+        start_wall_ns = options.split.start_wall_ns
+        return run_shards(spec, crew, run_dir, start_wall_ns=start_wall_ns, quiet=options.quiet)
+    stability = _stability() if options.until_stable else None
+    end = run_shard(
+        spec,
+        lambda driver: _watched(driver, options),
+        Hooks(
+            on_interaction=_feeder(stability),
+            is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
+        ),
+    )
+    return RunEnd(reason=end.reason, detail=end.detail, answered=end.answered)
 
 
-async def _until_done(
-    driver: Driver, caller: HttpCaller, options: RunOptions
-) -> tuple[EndReason, str | None]:
+@asynccontextmanager
+async def _watched(driver: Driver, options: RunOptions) -> AsyncIterator[None]:
+    """Wait for the start, show progress, and stop the driver on Ctrl-C."""
     progress = nullcontext() if options.quiet else Progress(driver, options.workload)
-    async with aclosing(caller), anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_on_signal, driver)
+    async with anyio.create_task_group() as tasks:
+        waiting = anyio.CancelScope()
+        tasks.start_soon(_stop_on_signal, driver, waiting)
         async with progress:
-            result = await driver.run()
+            with waiting:
+                await _sleep_until(options.split.start_wall_ns)
+            yield
         tasks.cancel_scope.cancel()
-    return result
 
 
-async def _stop_on_signal(driver: Driver) -> None:
+async def _stop_on_signal(driver: Driver, waiting: anyio.CancelScope) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             driver.stop(EndReason.INTERRUPTED)
+            waiting.cancel()
 
 
-def load_plan(workload: Workload, *, until_stable: bool) -> LoadPlan:
-    """Turn the load section of a workload into what the driver does."""
-    load = workload.load
-    loop: ClosedLoop | OpenLoop
-    if load.rate_per_s is not None:
-        loop = OpenLoop(
-            rate_per_s=load.rate_per_s,
-            poisson=load.arrivals == "poisson",
-            arrivals_of=ArrivalsOf(load.arrivals_of),
-            seed=load.seed,
-        )
-    else:
-        loop = ClosedLoop(users=load.users if load.users is not None else 1)
-    ceiling = load.max_requests
-    if until_stable and ceiling is None and load.requests is not None:
-        ceiling = default_max_requests(load.requests)
-    return LoadPlan(
-        loop=loop,
-        warmup=load.warmup,
-        limits=Limits(
-            requests=load.requests,
-            sessions=load.sessions,
-            max_requests=ceiling,
-            until_stable=until_stable,
-            error_limit=load.error_limit,
-        ),
-        duration_ns=None if load.duration_s is None else seconds_to_ns(load.duration_s),
-    )
-
-
-def _run_record(options: RunOptions, run_id: str, encoding: str, url: str) -> Run:
-    workload, anchor = options.workload, ClockAnchor.now()
-    target = workload.redacted_target()
-    if workload.target.url is None:
-        target |= {"url": None, "mock": {"speed": options.mock_speed, "address": url}}
-    load = workload.load
-    return Run(
-        run_id=run_id,
-        tool_version=__version__,
-        argv=options.argv,
-        started_wall_ns=anchor.wall_ns,
-        started_monotonic_ns=anchor.monotonic_ns,
-        workload=workload.name,
-        digests={"workload": workload.digest(), **workload.data_digests()},
-        seeds={"sessions": load.seed},
-        host={
-            "python": platform.python_version(),
-            "system": platform.system(),
-            "machine": platform.machine(),
-            "cores": os.cpu_count(),
-        },
-        target=target,
-        load={
-            "mode": "open" if load.is_open else "closed",
-            "users": load.users,
-            "rate_per_s": load.rate_per_s,
-            "arrivals": load.arrivals if load.is_open else None,
-            "arrivals_of": load.arrivals_of if load.is_open else None,
-            "requests": load.requests,
-            "sessions": load.sessions,
-            "duration_s": load.duration_s,
-            "warmup": load.warmup,
-            "error_limit": load.error_limit,
-            "until_stable": options.until_stable,
-        },
-        encoding=encoding,
-        observers=("client", "response"),
-    )
+async def _sleep_until(wall_ns: int | None) -> None:
+    if wall_ns is not None:
+        left_ns = ClockAnchor.now().monotonic_at(wall_ns) - monotonic_ns()
+        await anyio.sleep(max(0, left_ns) / NS_PER_S)
 
 
 def _stability() -> RunningStability:
@@ -293,31 +224,17 @@ def _feeder(stability: RunningStability | None) -> Any:
         return lambda *_: None
 
     def feed(interaction: Interaction, inside: tuple[Record, ...]) -> None:
-        if interaction.phase is not Phase.MEASURE:
-            return
-        calls = [record for record in inside if isinstance(record, LlmCall)]
-        used = [call.usage.input_tokens for call in calls if call.usage is not None]
-        tokens = [count for count in used if count is not None]
-        is_ok = interaction.outcome is Outcome.OK
-        stability.add(
-            session=interaction.session,
-            latency_s=(interaction.end_ns - interaction.send_ns) / 1e9 if is_ok else None,
-            llm_calls=len(calls) if calls else None,
-            input_tokens=sum(tokens) if tokens else None,
-        )
+        row = row_of(interaction, inside)
+        if row is not None:
+            _, latency_s, llm_calls, input_tokens = row
+            stability.add(
+                session=interaction.session,
+                latency_s=latency_s,
+                llm_calls=llm_calls,
+                input_tokens=input_tokens,
+            )
 
     return feed
-
-
-def _profile(run_dir: Path) -> WorkloadProfile:
-    from profiler.profile.build import build_profile
-    from profiler.profile.model import dump_profile
-    from profiler.report.markdown import profile_markdown
-
-    profile = build_profile(run_dir / JOURNAL_NAME)
-    write_whole(run_dir / PROFILE_NAME, dump_profile(profile))
-    write_whole(run_dir / MARKDOWN_NAME, profile_markdown(profile).encode())
-    return profile
 
 
 def _print(profile: WorkloadProfile, options: RunOptions, run_dir: Path) -> None:
@@ -338,10 +255,14 @@ def _unusable(
     workload: Workload, url: str, run_dir: Path, detail: str | None
 ) -> TargetUnusableError:
     shown = url if workload.target.url is None else workload.redacted_target()["url"]
+    journal = run_dir / JOURNAL_NAME
+    kept = (
+        f"journal is {journal}" if journal.exists() else f"journals are in {run_dir / SHARDS_NAME}"
+    )
     return TargetUnusableError(
         f"the target is unusable: {detail}",
         where=str(shown),
-        fix=f"See that the agent runs there and answers; the journal is {run_dir / JOURNAL_NAME}",
+        fix=f"See that the agent runs there and answers; the {kept}",
     )
 
 

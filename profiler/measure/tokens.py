@@ -153,12 +153,15 @@ def _build_encoding(name: str) -> tiktoken.Encoding:
     source = _source_of(name)
     import tiktoken  # noqa: PLC0415 - lazy: importing this module must stay cheap
 
-    return tiktoken.Encoding(
+    ranks = _read_ranks(name, source.sha256)
+    encoding = tiktoken.Encoding(
         name=name,
         pat_str=source.pattern,
-        mergeable_ranks=_read_ranks(name, source.sha256),
+        mergeable_ranks=ranks,
         special_tokens=dict(source.special_tokens),
     )
+    ranks.clear()  # tiktoken's core has its own copy: 30 MB that nothing reads again
+    return encoding
 
 
 def _read_rank_file(file_name: str) -> bytes:

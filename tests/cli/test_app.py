@@ -137,23 +137,6 @@ def test_the_help_answers_without_loading_what_a_run_needs():
     assert done.stdout.strip() == "[]"
 
 
-def test_doctor_finds_this_machine_fit_or_says_what_to_do(monkeypatch, capsys):
-    code, out, _ = run_main(monkeypatch, capsys, "doctor", "--json")
-    findings = orjson.loads(out)
-    assert {f["name"] for f in findings} >= {"python", "clock", "tokens", "open files", "disk"}
-    assert code == (0 if all(f["ok"] for f in findings) else 1)
-
-
-def test_doctor_says_what_to_do_where_something_is_wrong(monkeypatch, capsys):
-    from profiler.cli import doctor
-
-    monkeypatch.setattr(doctor, "_FEW_FILES", 1 << 40)
-    code, out, _ = run_main(monkeypatch, capsys, "doctor")
-    assert code == 1
-    assert "FIX  open files" in out
-    assert "ulimit -n" in out
-
-
 def test_a_single_profile_is_nothing_to_merge(monkeypatch, capsys):
     code, _, err = run_main(monkeypatch, capsys, "merge", "one.json")
     assert code == 2

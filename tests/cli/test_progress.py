@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 from rich.console import Console
 
-from profiler.cli.progress import Progress
+from profiler.cli.progress import Progress, Standing
+from profiler.load.tally import Tally, together
 from profiler.measure.records import Phase
 
 
@@ -41,6 +42,22 @@ async def test_the_warm_up_counts_its_own():
     text = await shown(*fakes(phase=Phase.WARMUP), terminal=True)
     assert "warming up" in text
     assert "40/50" in text
+
+
+async def test_all_shards_are_shown_as_one():
+    _, workload = fakes()
+    measuring = Tally(phase=Phase.MEASURE, in_flight=2, ended=10, failed=1, warmup_ended=9)
+    warming = Tally(phase=Phase.WARMUP, in_flight=1, warmup_ended=30, warmup_failed=2)
+
+    def standing(*tallies: Tally) -> Any:
+        return lambda: Standing.of_tally(together(tallies))
+
+    text = await shown(standing(measuring, measuring), workload, terminal=True)
+    assert "20/120" in text
+    assert "4 in flight, 2 failed" in text
+    text = await shown(standing(measuring, warming), workload, terminal=True)
+    assert "warming up" in text
+    assert "39/50" in text
 
 
 async def test_a_file_sees_nothing():

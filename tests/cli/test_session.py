@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from profiler.cli import session
+from profiler.cli.split import NOT_SPLIT, Split
 from profiler.errors import InconclusiveError
-from profiler.load.driver import ClosedLoop, OpenLoop
+from profiler.load.gather import RunEnd
+from profiler.load.plan import ArrivalsOf, ClosedLoop, OpenLoop, Share, load_plan
+from profiler.load.schedule import PoissonGaps, Process, flat
 from profiler.measure.records import (
     EndReason,
     Interaction,
@@ -51,21 +54,71 @@ def test_the_reproducing_command_holds_no_secret(tmp_path):
 
 
 def test_users_make_a_closed_loop_and_a_rate_an_open_one(tmp_path):
-    closed = session.load_plan(workload(tmp_path, users=7, warmup=2), until_stable=False)
+    closed = load_plan(workload(tmp_path, users=7, warmup=2), until_stable=False)
     assert closed.loop == ClosedLoop(users=7)
     assert (closed.warmup, closed.limits.requests, closed.limits.max_requests) == (2, 100, None)
     loaded = workload(tmp_path, rate="120/min", duration="90s")
-    opened = session.load_plan(loaded, until_stable=False)
-    assert isinstance(opened.loop, OpenLoop)
-    assert (opened.loop.rate_per_s, opened.loop.poisson) == (2.0, True)
+    opened = load_plan(loaded, until_stable=False)
+    arrivals = Process(rate=flat(2.0), gaps=PoissonGaps())
+    assert opened.loop == OpenLoop(arrivals=arrivals, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
     assert opened.duration_ns == 90_000_000_000
 
 
 def test_until_stable_gets_a_ceiling_unless_one_is_given(tmp_path):
-    plan = session.load_plan(workload(tmp_path, requests=50), until_stable=True)
+    plan = load_plan(workload(tmp_path, requests=50), until_stable=True)
     assert plan.limits.max_requests == 500
-    plan = session.load_plan(workload(tmp_path, requests=50, max_requests=60), until_stable=True)
+    plan = load_plan(workload(tmp_path, requests=50, max_requests=60), until_stable=True)
     assert plan.limits.max_requests == 60
+
+
+def named(share: Share) -> str:
+    options: Any = SimpleNamespace(workload=SimpleNamespace(name="x"), split=Split(share=share))
+    return session._dir_name(options)
+
+
+def test_shards_of_one_run_do_not_share_a_directory():
+    assert named(Share()) == "x"
+    assert named(Share(index=2, count=8)) == "x-shard-3-of-8"
+
+
+def note(capsys, workers: int | None, shards: int, *, quiet: bool = False) -> str:
+    options: Any = SimpleNamespace(split=Split(workers=workers), quiet=quiet)
+    crew: Any = None if shards == 1 else SimpleNamespace(shards=shards)
+    session._note_fewer(options, crew)
+    said: str = capsys.readouterr().err
+    return said
+
+
+def test_fewer_workers_than_asked_for_are_told(capsys):
+    assert "3 of 8 workers" in note(capsys, 8, 3)
+    assert "1 of 8 workers" in note(capsys, 8, 1)
+    assert note(capsys, 8, 8) == note(capsys, None, 1) == note(capsys, 8, 3, quiet=True) == ""
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+def test_a_run_that_lost_a_worker_is_inconclusive_and_shows_what_is_left(
+    tmp_path, monkeypatch, is_left
+):
+    lost = RunEnd(reason=EndReason.COMPLETED, detail=None, answered=True, lost=("shard 2 died",))
+    shown: list[Any] = []
+    monkeypatch.setattr(session, "_run", lambda *_: lost)
+    monkeypatch.setattr(session, "holds_journal", lambda *_: is_left)
+    monkeypatch.setattr(session, "write_profile", lambda *_args, **_options: "profile")
+    monkeypatch.setattr(session, "_print", lambda profile, *_: shown.append(profile))
+    options = session.RunOptions(
+        workload=workload(tmp_path, url="http://127.0.0.1:9/"),
+        workload_path=tmp_path,
+        argv=(),
+        until_stable=False,
+        mock_speed=1,
+        out=tmp_path / "run",
+        quiet=False,
+        split=NOT_SPLIT,
+    )
+    said = r"shard 2 died.*partial" if is_left else r"shard 2 died.*No journal came back"
+    with pytest.raises(InconclusiveError, match=said):
+        session.execute(options)
+    assert shown == (["profile"] if is_left else [])
 
 
 def judged(verdict: str, *, until_stable: bool, reason: EndReason) -> None:

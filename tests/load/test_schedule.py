@@ -60,7 +60,7 @@ def test_gamma_gaps_have_the_variance_that_was_asked_for(burstiness):
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
     assert mean == pytest.approx(1 / rate, rel=5 * math.sqrt(burstiness / n))
-    # The variance's relative standard error: sqrt((kurtosis - 1) / n), kurtosis = 3 + 6 b for gamma.
+    # The variance's relative error is sqrt((kurtosis - 1) / n), and a gamma's kurtosis 3 + 6 b.
     error = math.sqrt((2 + 6 * burstiness) / n)
     assert variance / mean**2 == pytest.approx(burstiness, rel=5 * error + 0.01)
 

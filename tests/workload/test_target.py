@@ -40,6 +40,7 @@ def test_a_target_without_url_is_the_mock_agent_and_has_no_secrets(load: Any) ->
         "protocol": "openai-chat",
         "model": None,
         "stream": True,
+        "http2": False,
         "timeout_s": 120.0,
         "headers": [],
     }

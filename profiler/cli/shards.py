@@ -1,0 +1,143 @@
+"""A run over several shards: conducts them, shows how far they are, keeps what they bring."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from profiler.cli.files import PROFILE_NAME, write_whole
+from profiler.load.conductor import Conductor
+from profiler.load.gather import Gathering, RunEnd, tasks_of, unpack
+from profiler.measure import JOURNAL_NAME
+from profiler.measure.records import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from profiler.cli.crew import Crew
+    from profiler.load.gather import ShardResult
+    from profiler.load.shard import ShardSpec
+    from profiler.load.tally import Row
+    from profiler.workload.model import Load, Workload
+
+
+def journal_profile(journal: Path) -> bytes:
+    """Return a shard's profile as JSON: what a worker makes of its journal, beside the others."""
+    from profiler.profile.build import build_profile
+    from profiler.profile.model import dump_profile
+
+    return dump_profile(build_profile(journal))
+
+
+def run_shards(
+    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, quiet: bool
+) -> RunEnd:
+    """Run the shards of `spec` in `run_dir`, until all have ended.
+
+    Leaves `shards/<k>/journal.jsonl` and, of those that ended in order, `profile.json` beside it.
+    Raises `AgentProfilerError` where a shard cannot start.
+    """
+    from profiler.load.event_loop import has_uvloop
+
+    conducting = partial(_conduct, spec, crew, run_dir, start_wall_ns=start_wall_ns, quiet=quiet)
+    return anyio.run(conducting, backend_options={"use_uvloop": has_uvloop()})
+
+
+async def _conduct(
+    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, quiet: bool
+) -> RunEnd:
+    load = spec.workload.load
+    conductor = Conductor(crew.shards, error_limit=load.error_limit)
+    if spec.until_stable:
+        conductor.on_rows = _judge(load, conductor)
+
+    def journal_of(index: int) -> Path:
+        folder = _folder(run_dir, index)
+        folder.mkdir(parents=True)
+        return folder / JOURNAL_NAME
+
+    def keep(index: int, result: ShardResult) -> None:
+        folder = _folder(run_dir, index)
+        if result.journal is not None:
+            unpack(result.journal, folder / JOURNAL_NAME)
+        if result.made is not None:
+            write_whole(folder / PROFILE_NAME, result.made)
+
+    async with conductor.standing(crew.host, crew.port, listen=crew.listen) as stand:
+        tasks = tasks_of(
+            spec,
+            crew.shards,
+            stand,
+            journal_of=journal_of,
+            brings_journal=crew.is_elsewhere,
+            make=journal_profile,
+        )
+        gathering = Gathering(crew.executor, conductor, on_result=keep)
+        async with _watched(conductor, crew.executor, spec.workload, quiet=quiet):
+            return await gathering.run(tasks, start_wall_ns=start_wall_ns)
+
+
+def _folder(run_dir: Path, index: int) -> Path:
+    from profiler.measure import SHARDS_NAME
+
+    return run_dir / SHARDS_NAME / str(index + 1)
+
+
+@asynccontextmanager
+async def _watched(
+    conductor: Conductor, executor: Executor, workload: Workload, *, quiet: bool
+) -> AsyncIterator[None]:
+    """Show the progress of all shards, and stop them on Ctrl-C; on a second one, kill them."""
+    from profiler.cli.progress import Progress, Standing
+
+    def standing() -> Standing:
+        return Standing.of_tally(conductor.tally)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, conductor, executor)
+        async with nullcontext() if quiet else Progress(standing, workload):
+            yield
+        tasks.cancel_scope.cancel()
+
+
+async def _stop_on_signal(conductor: Conductor, executor: Executor) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            if conductor.reason is EndReason.INTERRUPTED:
+                executor.shutdown(wait=False, cancel_futures=True)
+            conductor.stop(EndReason.INTERRUPTED)
+
+
+def _judge(load: Load, conductor: Conductor) -> Callable[[list[Row]], None]:
+    """Return what takes note of interactions, and says when their numbers are stable.
+
+    Asked as one process would ask itself: of all that was measured, once the quota is reached.
+    """
+    from profiler.profile.stability import RunningStability
+
+    stability = RunningStability()
+    sessions: set[int] = set()
+    seen = asked_at = 0
+
+    def note(rows: list[Row]) -> None:
+        nonlocal seen, asked_at
+        for session, latency_s, llm_calls, input_tokens in rows:
+            sessions.add(session)
+            stability.add(str(session), latency_s, llm_calls, input_tokens)
+        seen += len(rows)
+        enough = seen >= (load.requests or 0) and len(sessions) >= (load.sessions or 0)
+        if enough and seen - asked_at >= _ASK_EVERY:
+            asked_at = seen
+            if not stability.unstable():
+                conductor.call_enough()
+
+    return note
+
+
+_ASK_EVERY = 10

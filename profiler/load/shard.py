@@ -1,0 +1,230 @@
+"""One shard of a run: everything that one process does, from its spec to its closed journal.
+
+A run in one process is the only shard of itself. A spec can be pickled, so that other processes and
+other machines can run shards; what it needs beside the spec comes with a `Companion`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import sys
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from profiler import __version__
+from profiler.clock import ClockAnchor, monotonic_ns
+from profiler.endpoints.http import TransportKind, caller_for, transport_for
+from profiler.endpoints.select import endpoint_for
+from profiler.load.driver import Driver
+from profiler.load.event_loop import has_uvloop
+from profiler.load.open_files import ensure_open_files
+from profiler.load.plan import (
+    WHOLE,
+    ClosedLoop,
+    LoadPlan,
+    Share,
+    is_idle,
+    load_plan,
+    most_connections,
+    shared,
+)
+from profiler.load.recorder import Recorder
+from profiler.measure.journal import JournalWriter
+from profiler.measure.records import End, EndReason, Run
+from profiler.measure.tokens import TokenCounter, encoding_name_for_model
+from profiler.workload.sessions import SessionSampler
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from profiler.measure.records import Interaction, Record
+    from profiler.workload.model import Workload
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the recorder's thread may keep the interpreter from the event loop (default 5 ms)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSpec:
+    """What one process is to do. `argv` and `target_note` go into the journal, without secrets.
+
+    `judges_target` is false where a conductor says when the target is of no use. A pickled spec
+    holds the secrets of its workload.
+    """
+
+    workload: Workload
+    url: str
+    run_id: str
+    argv: tuple[str, ...]
+    journal: Path
+    share: Share = WHOLE
+    until_stable: bool = False
+    goodput: str | None = None
+    judges_target: bool = True
+    target_note: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardEnd:
+    """How a shard ended; `answered` says whether the target ever did."""
+
+    reason: EndReason
+    detail: str | None
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What is told of each interaction, and asked whether the numbers are stable."""
+
+    on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None
+    is_stable: Callable[[], bool] = lambda: True
+
+
+@asynccontextmanager
+async def alone(_driver: Driver) -> AsyncIterator[None]:
+    """Be the companion of a driver that needs none."""
+    yield
+
+
+def run_shard(
+    spec: ShardSpec,
+    companion: Callable[[Driver], AbstractAsyncContextManager[Any]] = alone,
+    hooks: Hooks | None = None,
+) -> ShardEnd:
+    """Drive the shard's part of the load and write its journal. Blocks until it has ended.
+
+    `companion` is entered on the event loop before the driver starts and left when it has ended:
+    progress, signals, a conductor. Raises `JournalError` if the journal cannot be created and
+    `WorkloadError` for a target that cannot be spoken to.
+    """
+    journal = JournalWriter(spec.journal)
+    try:
+        return _run(spec, journal, companion, hooks if hooks is not None else Hooks())
+    finally:
+        journal.close()
+
+
+def _run(
+    spec: ShardSpec,
+    journal: JournalWriter,
+    companion: Callable[[Driver], AbstractAsyncContextManager[Any]],
+    hooks: Hooks,
+) -> ShardEnd:
+    workload = spec.workload
+    encoding, _ = encoding_name_for_model(workload.target.model)
+    counter = TokenCounter(encoding)
+    counter.count_text("warm")  # loads the encoding now: half a second that no user should see
+    plan = _plan(spec)
+    ensure_open_files(most_connections(plan))
+    transport = transport_for(spec.url, http2=workload.target.http2)
+    journal.append([run_record(spec, plan, encoding, transport)])
+    recorder = Recorder(journal, counter)
+    caller = caller_for(
+        transport,
+        timeout_s=workload.target.timeout_s,
+        secrets=workload.target.secrets(),
+        http2=workload.target.http2,
+    )
+    seed = workload.load.seed
+    driver = Driver(
+        plan,
+        endpoint=endpoint_for(workload.target, spec.url),
+        caller=caller,
+        recorder=recorder,
+        measured=SessionSampler(workload, seed=seed, stream="measure", salt=spec.run_id),
+        warmup=SessionSampler(workload, seed=seed, stream="warmup", salt=spec.run_id),
+        is_stable=hooks.is_stable,
+        on_interaction=hooks.on_interaction,
+    )
+
+    async def main() -> tuple[EndReason, str | None]:
+        async with aclosing(caller), companion(driver):
+            if is_idle(plan):
+                return EndReason.COMPLETED, None
+            return await driver.run()
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.freeze()  # what is loaded by now stays: no collection during the run need look at it
+    recorder.start()
+    try:
+        reason, detail = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+    finally:
+        recorder.close()
+        sys.setswitchinterval(interval_s)  # a cluster's worker goes on after us
+        gc.unfreeze()
+    if recorder.failure is None:  # the end comes after all that was still to be counted
+        recorder.put(End(at_ns=monotonic_ns(), reason=reason, detail=detail))
+    if recorder.failure is not None:
+        reason, detail = EndReason.JOURNAL_FAILED, str(recorder.failure)
+    return ShardEnd(reason=reason, detail=detail, answered=driver.budget.answered)
+
+
+def _plan(spec: ShardSpec) -> LoadPlan:
+    plan = shared(load_plan(spec.workload, until_stable=spec.until_stable), spec.share)
+    return replace(plan, limits=replace(plan.limits, judges_target=spec.judges_target))
+
+
+def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: TransportKind) -> Run:
+    """Return the first line of the shard's journal: the manifest, without secrets.
+
+    Users and rate are those of the shard's plan; quotas and limits those of the whole run.
+    """
+    workload, anchor = spec.workload, ClockAnchor.now()
+    load = workload.load
+    users = plan.loop.users if isinstance(plan.loop, ClosedLoop) else None
+    parts = None if is_idle(plan) else plan.share.count
+    return Run(
+        run_id=spec.run_id,
+        tool_version=__version__,
+        argv=spec.argv,
+        started_wall_ns=anchor.wall_ns,
+        started_monotonic_ns=anchor.monotonic_ns,
+        workload=workload.name,
+        digests={"workload": workload.digest(), **workload.data_digests()},
+        seeds={"sessions": load.seed},
+        host={
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        target={**workload.redacted_target(), **dict(spec.target_note)},
+        load={
+            "mode": "open" if load.is_open else "closed",
+            "users": users,
+            "rate_per_s": _part_of_rate(load.rate_per_s, parts),
+            "arrivals": load.arrivals.kind if load.is_open else None,
+            "arrivals_of": load.arrivals_of if load.is_open else None,
+            "max_in_flight": load.max_in_flight,
+            "requests": load.requests,
+            "sessions": load.sessions,
+            "duration_s": load.duration_s,
+            "warmup": load.warmup,
+            "error_limit": load.error_limit,
+            "until_stable": spec.until_stable,
+        },
+        encoding=encoding,
+        observers=("client", "response"),
+        manifest={
+            "shard": spec.share.index,
+            "shards": spec.share.count,
+            "transport": transport.value,
+            **({} if spec.goodput is None else {"goodput": spec.goodput}),
+        },
+    )
+
+
+def _part_of_rate(rate_per_s: float | None, parts: int | None) -> float | None:
+    """Return a shard's part of a rate; an idle shard (no parts) offers nothing."""
+    if rate_per_s is None:
+        return None
+    return 0.0 if parts is None else rate_per_s / parts

@@ -1,0 +1,26 @@
+"""What several system tests compare with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.cli import AIRLINE, agent_profiler
+
+SESSIONS = 8
+WORKLOAD = f"""
+name: whole
+load: {{users: 4, sessions: {SESSIONS}, warmup: 0}}
+scenarios: [{{name: recorded, conversations: {AIRLINE}}}]
+"""
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory) -> Path:
+    """Run the first recorded sessions in one process; the workload file is beside the run."""
+    folder: Path = tmp_path_factory.mktemp("alone")
+    (folder / "w.yaml").write_text(WORKLOAD)
+    done = agent_profiler("run", "w.yaml", "--mock-speed", 50, "-q", "--out", "run", cwd=folder)
+    assert done.code == 0, done.err
+    return folder / "run"
