@@ -12,12 +12,13 @@ class SchemaKind(StrEnum):
     """What there is a schema of."""
 
     PROFILE = "profile"
+    CAPACITY = "capacity"
 
 
 def command(
     kind: Annotated[SchemaKind, typer.Argument(help="Which file.", metavar="KIND")],
 ) -> None:
-    """Print the JSON Schema (draft 2020-12) of `profile`."""
+    """Print the JSON Schema (draft 2020-12) of a file that this tool writes."""
     import orjson
 
     from profiler.profile.schema import json_schema

@@ -13,6 +13,7 @@ from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
 from profiler.measure.records import EndReason
 from profiler.profile.columns import MISSING, Columns, Table, collect
+from profiler.profile.goodput import goodput_section, goodput_text
 from profiler.profile.joint import joint_of
 from profiler.profile.load import load_of_parts
 from profiler.profile.metrics import INTERACTION_METRICS, preference_for
@@ -51,8 +52,8 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
     """Compute the profile of a journal file, or of the run directory that holds one.
 
     Raises `JournalError` for a journal that cannot be read and `ProfileError` for one whose values
-    make no sense. A journal without an end, or with no measured interaction, is no error: the
-    profile is `partial`, its verdict `inconclusive`.
+    make no sense (`UsageError` for goodput objectives that make none). A journal without an end, or
+    with no measured interaction, is no error: the profile is `partial`, its verdict `inconclusive`.
     """
     file = journal_path / JOURNAL_NAME if journal_path.is_dir() else journal_path
     columns = collect(read_journal(file), str(file))
@@ -62,12 +63,14 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
     interaction = interaction_section(view)
     llm_call, models = llm_call_sections(view)
     sample = _sample(view, sessions)
+    load = load_of_parts(_mode(columns), _text(columns.run.load, "arrivals"), (part,))
+    goodput = goodput_text(columns.run.manifest, str(file))
     return WorkloadProfile(
         schema_version=PROFILE_SCHEMA_VERSION,
         kind="workload_profile",
         run=_run(view, part),
         sample=sample,
-        load=load_of_parts(_mode(columns), _text(columns.run.load, "arrivals"), (part,)),
+        load=load,
         interaction=interaction,
         llm_call=llm_call,
         models=models,
@@ -78,6 +81,7 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
         joint=joint_of(view),
         reconciliation=_reconciliation(view),
         trust=trust_of(sample.succeeded, interaction, loop_lag_of(columns.driver)),
+        goodput=None if goodput is None else goodput_section(view, goodput, load.duration_s),
     )
 
 

@@ -18,6 +18,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from profiler.errors import ProfileError
+from profiler.profile.goodput import merge_goodputs
 from profiler.profile.joint import merge_joints
 from profiler.profile.load import load_of_parts
 from profiler.profile.metrics import INTERACTION_METRICS
@@ -53,7 +54,8 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
     """Combine profiles of one workload. Associative and commutative in every number.
 
     Raises `ProfileError` for none at all, for one given twice, and for profiles of different
-    workloads, protocols, models, tokenizers, load modes or units, naming the difference.
+    workloads, protocols, models, tokenizers, load modes, goodput objectives or units, naming the
+    difference.
     """
     if not profiles:
         raise ProfileError("there is nothing to merge", fix="Give at least one profile")
@@ -64,12 +66,13 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
     sample = _merge_sample_infos([profile.sample for profile in every])
     interaction = _merge_interaction(every)
     first = every[0]
+    load = load_of_parts(first.load.mode, first.load.arrivals, run.parts)
     return WorkloadProfile(
         schema_version=first.schema_version,
         kind=first.kind,
         run=run,
         sample=sample,
-        load=load_of_parts(first.load.mode, first.load.arrivals, run.parts),
+        load=load,
         interaction=interaction,
         llm_call=_merge_sections([profile.llm_call for profile in every], "llm_call"),
         models={
@@ -98,6 +101,7 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
             interaction,
             add_loop_lags(profile.trust.loop_lag for profile in every),
         ),
+        goodput=merge_goodputs([profile.goodput for profile in every], load.duration_s),
     )
 
 
@@ -122,6 +126,7 @@ def _check_compatible(profiles: list[WorkloadProfile]) -> None:
             ("tokenizer", first.run.encoding, other.run.encoding),
             ("load mode", first.load.mode, other.load.mode),
             ("arrivals", first.load.arrivals, other.load.arrivals),
+            ("goodput objective", _goodput_objective(first), _goodput_objective(other)),
         ):
             if mine != theirs:
                 raise ProfileError(
@@ -143,6 +148,10 @@ def _check_compatible(profiles: list[WorkloadProfile]) -> None:
             where=f"run {name}",
             fix="Give each run once",
         )
+
+
+def _goodput_objective(profile: WorkloadProfile) -> str | None:
+    return None if profile.goodput is None else profile.goodput.objective
 
 
 def _merge_runs(profiles: list[WorkloadProfile]) -> RunInfo:

@@ -13,7 +13,7 @@ import orjson
 from pydantic import Field, ValidationError, model_validator
 
 from profiler.errors import ProfileError
-from profiler.profile.distribution import Distribution, Strict
+from profiler.profile.distribution import Clusters, Distribution, Strict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,6 +186,7 @@ class LoopLag(Strict):
     lagging: int = Field(description="samples whose worst delay was over 50 ms")
     saturated: int = Field(description="samples with 95 % of one CPU or more in use")
     max_cpu_share: float | None = Field(description="most of one CPU used, 1 being all of it")
+    gc_max_s: float | None = Field(description="longest garbage collection, seconds")
 
 
 class DispatchDelay(Strict):
@@ -206,6 +207,26 @@ class Trust(Strict):
     reasons: tuple[str, ...] = Field(description="why the verdict is not 'trusted'")
     dispatch_delay: DispatchDelay | None = Field(description="null in closed loop")
     loop_lag: LoopLag = Field(description="the harness watching itself")
+
+
+class Goodput(Strict):
+    """Which share of the interactions did what users were promised; see `profile.goodput`."""
+
+    objective: str = Field(description="what each interaction was asked for, as text")
+    count: int = Field(description="measured interactions of which it can be told")
+    good: int = Field(description="those of them that are 'ok' and meet all that was asked")
+    share: float | None = Field(description="good / count; null where nothing could be judged")
+    share_ci95: tuple[float, float] | None = Field(
+        description="95 % confidence interval of the share: Clopper-Pearson, by design effect"
+    )
+    per_s: float | None = Field(description="good interactions per second of load.duration_s")
+    unobserved: int = Field(
+        description="'ok' interactions that lack one of the metrics: in no number but this"
+    )
+    reasons: dict[str, str] = Field(description="field: why it is null")
+    clusters: Clusters = Field(
+        description="sums over sessions of n_i interactions judged and s_i good ones"
+    )
 
 
 _Metrics = dict[str, Distribution]
@@ -239,6 +260,9 @@ class WorkloadProfile(Strict):
     joint: Joint = Field(description="a sample of interactions, metric beside metric")
     reconciliation: tuple[Reconciliation, ...] = Field(description="observers compared")
     trust: Trust = Field(description="whether the numbers are the agent's, or the harness's")
+    goodput: Goodput | None = Field(
+        default=None, description="absent where no goodput objective was given"
+    )
 
 
 def dump_profile(profile: WorkloadProfile) -> bytes:
@@ -248,6 +272,8 @@ def dump_profile(profile: WorkloadProfile) -> bytes:
     """
     plain = profile.model_dump(mode="json")
     joint = plain["joint"]
+    if plain["goodput"] is None:
+        del plain["goodput"]
     joint["rows"] = [orjson.Fragment(orjson.dumps(row)) for row in joint["rows"]]
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(plain, option=options)

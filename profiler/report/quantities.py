@@ -97,6 +97,13 @@ def percent(share: float) -> str:
     return f"{share * 100:.{1 if near_an_end else 0}f} %"
 
 
+def share_with_interval(share: float, interval: tuple[float, float] | None) -> str:
+    """Write `93 % [90 %, 95 %]`; `[?]` where there is no interval."""
+    if interval is None:
+        return f"{percent(share)} [?]"
+    return f"{percent(share)} [{percent(interval[0])}, {percent(interval[1])}]"
+
+
 def whole(number: int) -> str:
     """Write a count in full, with separators: `12,345`."""
     return f"{number:,}"

@@ -13,13 +13,14 @@ from profiler.report.quantities import (
     plural,
     printable,
     quantity,
+    share_with_interval,
     value_with_interval,
     whole,
 )
 
 if TYPE_CHECKING:
     from profiler.profile.distribution import Distribution
-    from profiler.profile.model import WorkloadProfile
+    from profiler.profile.model import Goodput, WorkloadProfile
 
 UNSTABLE = "≈"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -130,6 +131,7 @@ def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
         ("measured", _measured(profile)),
         ("load", _load(profile)),
         ("errors", _errors(profile)),
+        *((("goodput", _goodput(profile.goodput)),) if profile.goodput is not None else ()),
         ("verdict", verdict),
     ]
     if sample.partial:
@@ -187,6 +189,20 @@ def _errors(profile: WorkloadProfile) -> str:
         kinds.append(f"{len(most) - _MOST_FAILURES} more kinds")
     share = percent(number / sample.interactions)
     return f"{whole(number)} of {whole(sample.interactions)} ({share}): {', '.join(kinds)}"
+
+
+def _goodput(goodput: Goodput) -> str:
+    """Write `93 % [90, 95] of 200 interactions, 4.10/s (latency<2s)`."""
+    if goodput.share is None:
+        return f"{'; '.join(goodput.reasons.values())}"
+    text = share_with_interval(goodput.share, goodput.share_ci95)
+    text += f" of {plural(goodput.count, 'interaction')}"
+    if goodput.per_s is not None:
+        text += f", {goodput.per_s:.3g}/s"
+    text += f" ({goodput.objective})"
+    if goodput.unobserved:
+        text += f"; {whole(goodput.unobserved)} more could not be judged"
+    return text
 
 
 def _row(label: str, distribution: Distribution, indent: int = 0) -> Row:
