@@ -12,7 +12,7 @@ profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and prin
 
 test: $(INSTALLED) lint  ## Run the whole test suite, with its coverage floor
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -26,11 +26,12 @@ format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: $(INSTALLED)  ## Print the figures that benchmarks/ measures on this machine
-	for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+benchmark: $(INSTALLED)  ## Measure ourselves and the peers that are installed (12 minutes; QUICK=1: two)
+	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)
 
 schema: $(INSTALLED)  ## Write the committed JSON Schemas anew
-	$(BIN)/agent-profiler schema profile > docs/schema/profile.schema.json
+	for kind in profile capacity; do \
+	  $(BIN)/agent-profiler schema $$kind > docs/schema/$$kind.schema.json || exit 1; done
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

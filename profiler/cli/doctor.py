@@ -4,49 +4,66 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from profiler.cli.files import LEAST_FREE_BYTES
+from profiler.cli.finding import Finding
 from profiler.errors import AgentProfilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _FEW_FILES = 1024
 _COARSE_CLOCK_NS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was checked. `fix` says what to do where it is not well."""
-
-    name: str
-    found: str
-    is_well: bool
-    fix: str | None = None
-
-
 def command(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the load part: no ceilings, no latencies.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check that this machine can measure: clock, event loop, token files, limits, disk.
+    """Check that this machine can measure, and how much: about 12 seconds of load on itself.
+
+    Clock, event loop, token files, limits, disk; then the harness drives a null server that costs
+    nothing: its ceiling with 64 users, how late it sends at several rates, and how wrong the
+    latency is that it then reports.
 
     Exits with 1 when something would falsify a measurement or keep a run from starting.
     """
-    findings = (_python(), _clock(), _event_loop(), _tokens(), _open_files(), _cores(), _disk())
+    findings = _findings(quick=quick)
     if as_json:
         import orjson
 
-        rows = [{"name": f.name, "found": f.found, "ok": f.is_well, "fix": f.fix} for f in findings]
+        found = list(findings)
+        rows = [finding.as_dict() for finding in found]
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     else:
-        for finding in findings:
-            mark = "ok  " if finding.is_well else "FIX "
-            typer.echo(f"{mark} {finding.name:<12} {finding.found}")
-            if not finding.is_well and finding.fix:
-                typer.echo(f"     {'':<12} {finding.fix}")
-    if not all(finding.is_well for finding in findings):
+        found = list(_shown(findings))
+    if not all(finding.is_well for finding in found):
         raise typer.Exit(1)
+
+
+def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Print each finding as it is made."""
+    for finding in findings:
+        typer.echo(f"{finding.mark} {finding.name:<12} {finding.found}")
+        if finding.hint:
+            typer.echo(f"     {'':<12} {finding.hint}")
+        yield finding
+
+
+def _findings(*, quick: bool) -> Iterator[Finding]:
+    yield from (_python(), _clock(), _event_loop(), _tokens(), _open_files(), _cores(), _disk())
+    if quick:
+        return
+    from profiler.cli.ceiling import harness_findings
+
+    if sys.stderr.isatty():
+        typer.echo("     measuring the harness itself, about 12 seconds ...", err=True)
+    yield from harness_findings()
 
 
 def _python() -> Finding:

@@ -1,4 +1,4 @@
-"""`agent-profiler mock agent|llm`: serve the mocks on real sockets."""
+"""`agent-profiler mock agent|llm|null`: serve the mocks on real sockets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import typer
 from profiler.errors import UsageError
 
 if TYPE_CHECKING:
+    from profiler.mock.null_server import NullUrls
     from profiler.mock.options import LlmOptions
     from profiler.mock.serve import MockUrls
 
-app = typer.Typer(help="Serve the mock agent, or the mock LLM provider alone.")
+app = typer.Typer(help="Serve the mock agent, the mock LLM provider alone, or the null server.")
 
 _PARENT = "For a parent process"
 _LLM = "The LLM"
@@ -191,6 +192,82 @@ def llm(
     _run(serve)
 
 
+@app.command("null")
+def null(
+    host: Host = "127.0.0.1",
+    port: Port = 8082,
+    chunks: Annotated[
+        int, typer.Option(help="Chunks with content in a streamed answer.", min=1, max=100_000)
+    ] = 64,
+    chunk_gap: Annotated[
+        str, typer.Option(help="Exact time between chunks, like 5ms; 0: all at once.")
+    ] = "0s",
+    delay: Annotated[
+        str, typer.Option(help="Exact time before a plain answer, like 100ms.")
+    ] = "0s",
+    ttft: Annotated[
+        str | None,
+        typer.Option(help="Exact time before a stream's first chunk (default: as --delay)."),
+    ] = None,
+    announce: Announce = False,
+    until_stdin_closes: UntilStdinCloses = False,
+) -> None:
+    """Serve the null server, until Ctrl-C: an agent that costs nothing, to measure a harness with.
+
+    OpenAI Chat Completions, plain and streaming, from bytes that were made before. At its end, and
+    at GET /stats, it says what CPU it used and how late its delays really were.
+    """
+    import gc
+
+    from profiler.mock.null_server import NullOptions, serve_null
+
+    options = NullOptions(
+        chunks=chunks,
+        chunk_gap_s=_seconds(chunk_gap, "--chunk-gap"),
+        delay_s=_seconds(delay, "--delay"),
+        ttft_s=None if ttft is None else _seconds(ttft, "--ttft"),
+    )
+
+    async def serve() -> None:
+        stats = await serve_null(
+            host=host,
+            port=port,
+            options=options,
+            announce=_null_announcer(as_json=announce),
+            exit_on_stdin_eof=until_stdin_closes,
+        )
+        import orjson
+
+        typer.echo(orjson.dumps(stats.as_dict()).decode())
+
+    gc.freeze()
+    gc.disable()  # nothing that it makes goes in circles, and a collection would delay an answer
+    _run(serve)
+
+
+def _seconds(text: str, option: str) -> float:
+    from profiler.workload.units import duration_s
+
+    try:
+        return duration_s(text)
+    except ValueError as exc:
+        raise UsageError(str(exc), where=option, fix="Write it like 100ms or 2s") from exc
+
+
+def _null_announcer(*, as_json: bool) -> Callable[[NullUrls], None]:
+    def announce(urls: NullUrls) -> None:
+        if as_json:
+            import orjson
+
+            typer.echo(orjson.dumps({"url": urls.url, "stats": urls.stats}).decode())
+            return
+        typer.echo(f"null server  {urls.url}   (openai-chat)")
+        typer.echo(f"             {urls.stats}   (its own figures)")
+        typer.echo("Ctrl-C ends it.")
+
+    return announce
+
+
 def _llm_options(
     seed: int,
     speed: float,
@@ -248,6 +325,6 @@ def _announcer(*, as_json: bool) -> Callable[[MockUrls], None]:
 def _run(serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
     import anyio
 
-    from profiler.cli.event_loop import has_uvloop
+    from profiler.load.event_loop import has_uvloop
 
     anyio.run(serve, backend_options={"use_uvloop": has_uvloop()})

@@ -1,4 +1,4 @@
-"""Starts the mock agent as a process of its own for the length of a run."""
+"""Starts the mock agent, or the null server, as a process of its own for the length of a block."""
 
 from __future__ import annotations
 
@@ -30,11 +30,26 @@ def mock_agent(
     It ends by itself when its standard input closes: it does not outlive us, however we end. What
     it complains of goes to `log`, which is removed if there was nothing.
     """
-    command = [sys.executable, "-m", "profiler", "mock", "agent", "--port", "0", "--announce"]
-    command += ["--seed", str(seed), "--speed", str(speed), "--truth", str(truth)]
-    command += ["--until-stdin-closes"]
+    options = ["--seed", str(seed), "--speed", str(speed), "--truth", str(truth)]
     for path in recordings:
-        command += ["--recordings", str(path)]
+        options += ["--recordings", str(path)]
+    fix = "Try `agent-profiler mock agent`, or give --url of an agent of your own"
+    with _mock("agent", options, log, fix) as announced:
+        yield announced
+
+
+@contextmanager
+def null_server(*, delay_ms: float, log: Path) -> Iterator[dict[str, Any]]:
+    """Start `agent-profiler mock null`, yield what it announced, stop it: as `mock_agent` does."""
+    fix = "Try `agent-profiler mock null`"
+    with _mock("null", ["--delay", f"{delay_ms:g}ms"], log, fix) as announced:
+        yield announced
+
+
+@contextmanager
+def _mock(kind: str, options: Sequence[str], log: Path, fix: str) -> Iterator[dict[str, Any]]:
+    command = [sys.executable, "-m", "profiler", "mock", kind, "--port", "0", "--announce"]
+    command += ["--until-stdin-closes", *options]
     with log.open("wb") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
@@ -44,14 +59,16 @@ def mock_agent(
             start_new_session=True,
         )
     try:
-        yield _announcement(process, log)
+        yield _announcement(process, kind, log, fix)
     finally:
         _stop(process)
         if log.stat().st_size == 0:
             log.unlink()
 
 
-def _announcement(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+def _announcement(
+    process: subprocess.Popen[bytes], kind: str, log: Path, fix: str
+) -> dict[str, Any]:
     assert process.stdout is not None  # noqa: S101 - opened as a pipe above
     deadline_s = time.monotonic() + START_TIMEOUT_S
     ready, _, _ = select.select([process.stdout], [], [], deadline_s - time.monotonic())
@@ -59,9 +76,9 @@ def _announcement(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]
     if not line:
         said = log.read_text(errors="replace").strip().splitlines()
         raise AgentProfilerError(
-            f"the mock agent did not start: {said[-1] if said else 'it said nothing'}",
+            f"the mock {kind} did not start: {said[-1] if said else 'it said nothing'}",
             where=str(log),
-            fix="Try `agent-profiler mock agent`, or give --url of an agent of your own",
+            fix=fix,
         )
     announced: dict[str, Any] = orjson.loads(line)
     return announced

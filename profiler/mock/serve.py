@@ -9,9 +9,6 @@ Run them on uvloop where it is installed: `anyio.run(..., backend_options={"use_
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,10 +17,10 @@ import anyio
 import anyio.to_thread
 import uvicorn
 
-from profiler.errors import UsageError
 from profiler.mock.agent import Agent
 from profiler.mock.agent_http import agent_app
 from profiler.mock.chat import Counters
+from profiler.mock.lifetime import bind, plain_errors, stop_event, url_of
 from profiler.mock.llm import LlmServer
 from profiler.mock.llm_client import LlmClient
 from profiler.mock.matcher import Matcher
@@ -37,10 +34,10 @@ from profiler.mock.truth import TruthLog
 from profiler.workload.conversations import read_conversations
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from anyio.abc import TaskStatus
     from starlette.types import ASGIApp
 
 LOCALHOST = "127.0.0.1"
@@ -174,7 +171,7 @@ async def serve_mocks(
     end of a pipe: however it ends, this process ends too.
     """
     async with (
-        _stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
+        stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
         running_mocks(
             host=host,
             port=port,
@@ -204,7 +201,7 @@ async def serve_llm(
 ) -> None:
     """Serve the LLM alone, as `serve_mocks` does both."""
     async with (
-        _stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
+        stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
         running_llm(
             host=host, port=port, conversations=conversations, llm=llm, truth=truth
         ) as urls,
@@ -253,7 +250,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
     """Serve an application on a socket of its own; yields its URL."""
-    bound = _bind(host, port)
+    bound = bind(host, port)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -270,9 +267,8 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
         with anyio.CancelScope(shield=True):  # ends by `stop`, which closes what is open
             await server.serve(sockets=[bound])
 
-    name = f"[{host}]" if ":" in host else host
-    url = f"http://{name}:{bound.getsockname()[1]}"
-    with _plain_errors():
+    url = url_of(bound, host)
+    with plain_errors():
         async with anyio.create_task_group() as group:
             group.start_soon(serve)
             try:
@@ -280,70 +276,3 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
                 yield url
             finally:
                 server.stop()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-    except OSError as exc:
-        bound.close()
-        raise UsageError(
-            f"cannot listen: {exc.strerror or exc}",
-            where=f"{host}:{port}",
-            fix="Give another port, or 0 for a free one",
-        ) from exc
-    return bound
-
-
-@asynccontextmanager
-async def _stop_event(*, signals: bool, stdin_eof: bool) -> AsyncIterator[anyio.Event]:
-    """Give an event that is set when the process is asked to end."""
-    stop = anyio.Event()
-
-    async def on_signal(*, task_status: TaskStatus[None]) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-            task_status.started()
-            async for _ in received:
-                stop.set()
-
-    async def on_stdin_eof() -> None:
-        await _end_of(0)
-        stop.set()
-
-    with _plain_errors():
-        async with anyio.create_task_group() as group:
-            if signals:
-                await group.start(on_signal)
-            if stdin_eof:
-                group.start_soon(on_stdin_eof)
-            yield stop
-            group.cancel_scope.cancel()
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Take the one error out of a task group's wrapping: it is for a person to read."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) != 1:
-            raise
-        error = group.exceptions[0]
-        raise error from error.__cause__
-
-
-async def _end_of(descriptor: int) -> None:
-    """Wait until a file ends; what is in it is thrown away."""
-    while True:
-        try:
-            await anyio.wait_readable(descriptor)
-        except PermissionError:  # a plain file or /dev/null cannot be waited for: never blocks
-            pass
-        except OSError:  # closed: there is no standard input
-            return
-        if not os.read(descriptor, 65536):
-            return

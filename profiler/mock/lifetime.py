@@ -1,0 +1,92 @@
+"""How a mock lives: the socket that it listens on, and what asks it to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from profiler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from anyio.abc import TaskStatus
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port; 0 is a free one. Raises `UsageError` for one that is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as exc:
+        bound.close()
+        raise UsageError(
+            f"cannot listen: {exc.strerror or exc}",
+            where=f"{host}:{port}",
+            fix="Give another port, or 0 for a free one",
+        ) from exc
+    return bound
+
+
+def url_of(bound: socket.socket, host: str) -> str:
+    """Return the base URL of what listens there."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{bound.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def stop_event(*, signals: bool, stdin_eof: bool) -> AsyncIterator[anyio.Event]:
+    """Give an event that is set when the process is asked to end."""
+    stop = anyio.Event()
+
+    async def on_signal(*, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+            task_status.started()
+            async for _ in received:
+                stop.set()
+
+    async def on_stdin_eof() -> None:
+        await _end_of(0)
+        stop.set()
+
+    with plain_errors():
+        async with anyio.create_task_group() as group:
+            if signals:
+                await group.start(on_signal)
+            if stdin_eof:
+                group.start_soon(on_stdin_eof)
+            yield stop
+            group.cancel_scope.cancel()
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Take the one error out of a task group's wrapping: it is for a person to read."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) != 1:
+            raise
+        error = group.exceptions[0]
+        raise error from error.__cause__
+
+
+async def _end_of(descriptor: int) -> None:
+    """Wait until a file ends; what is in it is thrown away."""
+    while True:
+        try:
+            await anyio.wait_readable(descriptor)
+        except PermissionError:  # a plain file or /dev/null cannot be waited for: never blocks
+            pass
+        except OSError:  # closed: there is no standard input
+            return
+        if not os.read(descriptor, 65536):
+            return
