@@ -88,14 +88,15 @@ def test_it_brackets_the_capacity_of_a_queue(tmp_path: Path):
     # waits, and the objective leaves 300 ms for whatever else a busy machine does.
     assert result["lower_per_s"] <= CAPACITY_PER_S * 1.02
     assert result["upper_per_s"] >= CAPACITY_PER_S
-    if found:
-        assert result["upper_per_s"] <= result["lower_per_s"] * 1.2
     for step in curve["steps"]:
         profile = load_json(tmp_path / "found" / step["profile"])
         assert profile["sample"]["interactions"] == step["interactions"] >= 72
     overloaded = [step for step in curve["steps"] if step["rate_per_s"] > CAPACITY_PER_S]
     assert overloaded
-    for step in overloaded if found else ():
+    if not found:
+        pytest.skip("the harness found this machine too busy: the bracket holds, but is wide")
+    assert result["upper_per_s"] <= result["lower_per_s"] * 1.2
+    for step in overloaded:
         growth = step["rate_per_s"] / CAPACITY_PER_S - 1
         assert step["latency_growth_per_s"] == pytest.approx(growth, abs=0.02)
 

@@ -120,18 +120,48 @@ def test_a_fault_in_mid_run_has_its_kind_and_the_run_goes_on(tmp_path, kind, out
 
 
 def test_an_idle_connection_that_closes_is_replaced_and_the_journal_says_so(tmp_path):
-    async def hangs_up_after_each_answer(writer):
-        writer.write(response())  # without `connection: close`: the client cannot know
-        await writer.drain()
-        return False
+    answered: set[int] = set()
 
-    with serving(hangs_up_after_each_answer) as url:
-        code, said, profile = run(tmp_path, url, "-n", 30)
+    async def answers_once_a_connection(writer):
+        if id(writer) in answered:
+            return False  # hangs up on the second request, before a byte
+        answered.add(id(writer))
+        alive.append(writer)
+        writer.write(response())
+        return True
+
+    alive: list[asyncio.StreamWriter] = []  # so that no two connections share an id
+    with serving(answers_once_a_connection) as url:
+        code, said, profile = run(tmp_path, url, "-n", 20)
     assert code == 0, said
-    assert profile["sample"]["succeeded"] == 30
+    assert profile["sample"]["succeeded"] == 20
     events = json_lines(tmp_path / "run" / "journal.jsonl")
-    reconnects = [e.get("reconnects", 0) for e in events if e["event"] == "interaction"]
-    assert set(reconnects) <= {0, 1}
+    reconnects = [e.get("reconnects") for e in events if e["event"] == "interaction"]
+    # Each but the first finds the connection of the one before it closed.
+    assert reconnects == [None] + [1] * 19
+    assert len(answered) == 20
+
+
+def test_an_answer_of_100_mb_is_cut_off_and_the_run_goes_on(tmp_path):
+    count = 0
+
+    async def huge_once(writer):
+        nonlocal count
+        count += 1
+        if count != 3:
+            writer.write(response())
+            return True
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n")
+        for _ in range(100):
+            writer.write(b" " * 2**20)
+            await writer.drain()
+        return True
+
+    with serving(huge_once) as url:
+        code, said, profile = run(tmp_path, url, "-n", 10)
+    assert code == 0, said
+    assert profile["sample"]["failed"] == {"protocol_error/body_too_large": 1}
+    assert profile["sample"]["succeeded"] == 9
 
 
 def test_a_target_that_goes_away_in_mid_run_is_refused_from_then_on(tmp_path):
