@@ -7,12 +7,14 @@ drops out. Requests are counted by the server, and its own CPU is looked at over
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmarks.driver.clients import OURS, Client, Load, Ours, Told
 from benchmarks.driver.figures import Board, Figure
 from benchmarks.driver.null import Answers, NullServers
+from benchmarks.driver.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.driver.process import Ran
 
 USERS, RATE, STREAMS_AT_ONCE, PEAK_AT = 64, 1_000, 100, 10_000
+WARMUP = 10
 TRUE_MS, TRUE_FIRST_MS, SPREAD_GAP_MS = 100.0, 50.0, 5.0
 
 PLAIN = Figure(name="CPU per plain interaction, 64 connections", unit="us", target=60)
@@ -28,7 +31,10 @@ STREAM = Figure(name="CPU per 64-chunk stream, 64 connections", unit="us", targe
 SPREAD = Figure(name="CPU per 64-chunk stream, chunks 5 ms apart", unit="us")
 PLAIN_PROFILE = Figure(name="CPU to profile a plain interaction, afterwards", unit="us")
 STREAM_PROFILE = Figure(name="CPU to profile a stream, afterwards", unit="us")
-START = Figure(name="Process start to first request", unit="s", target=0.3, digits=2)
+START = Figure(name="Process start to first request, a warm-up's", unit="s", target=0.3, digits=2)
+COLD_START = Figure(name="Process start to first request, no warm-up", unit="s", digits=2)
+HELP = Figure(name="Whole process of --help", unit="s", target=0.3, digits=2)
+PYTHON = Figure(name="Whole process of Python itself, for comparison", unit="s", digits=2)
 PEAK = Figure(name="Peak memory at 10,000 interactions", unit="MB", target=90, digits=0)
 GROWTH = Figure(name="More memory at 100,000 than at 10,000", unit="MB", target=10, digits=0)
 FIRST_P50 = Figure(
@@ -208,13 +214,28 @@ class Bench:
         self._board.put(FIRST_P99, name, None if p99 is None else p99 - TRUE_FIRST_MS, note)
 
     def start(self, client: Client) -> None:
-        """From the start of the process to the arrival of its first request."""
-        with self._servers.running() as server:
-            load = Load(url=server.url, requests=USERS, seconds=1, users=1)
-            sent = client.send(load, self._scratch, self._core)
-            first_ns = server.stats()["first_request_ns"]
-        if sent is not None and first_ns is not None:
-            self._board.put(START, client.name, (first_ns - sent[0].spawned_ns) / 1e9)
+        """From the start of the process to the arrival of its first request.
+
+        Without a warm-up the first request is measured, so ours has all loaded before it; to the
+        others that makes no difference.
+        """
+        figures = ((START, WARMUP), (COLD_START, 0)) if client.name == OURS else ((START, 0),)
+        for figure, warmup in figures:
+            with self._servers.running() as server:
+                load = Load(url=server.url, requests=USERS, seconds=1, users=1, warmup=warmup)
+                sent = client.send(load, self._scratch, self._core)
+                first_ns = server.stats()["first_request_ns"]
+            if sent is not None and first_ns is not None:
+                self._board.put(figure, client.name, (first_ns - sent[0].spawned_ns) / 1e9)
+        if client.name == OURS:
+            self._whole(HELP, OURS, "-m", "profiler", "--help")
+            self._whole(PYTHON, "python -c pass", "-c", "pass")
+            self._whole(PYTHON, "import httpx", "-c", "import httpx")
+
+    def _whole(self, figure: Figure, name: str, *arguments: str) -> None:
+        """Time a process of Python from start to end."""
+        ran = run([sys.executable, *arguments], cwd=self._scratch, core=self._core)
+        self._board.put(figure, name, ran.wall_s)
 
     def memory(self, client: Client, few: int, many: int) -> None:
         """Peak memory of the whole process at two lengths, one of them that of the target."""

@@ -7,7 +7,7 @@ extended has several; its profile is theirs merged.
 from __future__ import annotations
 
 import signal
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,12 @@ import anyio
 
 from profiler.cli.files import PROFILE_NAME, new_run_dir, write_whole
 from profiler.cli.profile import write_profile
-from profiler.cli.progress import Progress
+from profiler.cli.progress import shown
 from profiler.load.shard import ShardEnd, ShardSpec, run_shard
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
 from profiler.measure.records import EndReason
 from profiler.profile.capacity import CapacityStep
-from profiler.profile.columns import collect
 from profiler.profile.drift import drift_in
 from profiler.profile.judging import judge
 from profiler.profile.merge import merge_profiles
@@ -120,7 +119,7 @@ def run_part(setting: Setting, step: Step, runs: StepRuns, *, run_number: int) -
         return ended
     profile = write_profile(run_dir)
     if ended.reason is not EndReason.INTERRUPTED:
-        runs.drift = drift_in(collect(read_journal(run_dir / JOURNAL_NAME), str(run_dir)))
+        runs.drift = drift_in(read_journal(run_dir / JOURNAL_NAME))
         runs.profiles.append(profile)
     return ended
 
@@ -148,7 +147,7 @@ def _spec(setting: Setting, workload: Workload, run_dir: Path) -> ShardSpec:
 @asynccontextmanager
 async def _watched(driver: Driver, workload: Workload, setting: Setting) -> AsyncIterator[None]:
     """Show progress, and stop the driver on Ctrl-C."""
-    progress = nullcontext() if setting.quiet else Progress(driver, workload)
+    progress = shown(driver, workload, quiet=setting.quiet)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, driver)
         async with progress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +23,8 @@ def new_run_dir(out: Path | None, workload_name: str) -> Path:
 
     Raises `UsageError` where it cannot be written, holds a run already, or the disk is nearly full.
     """
+    import tempfile  # not for those who only want a name from here
+
     run_dir = out if out is not None else _unused(workload_name)
     if (run_dir / JOURNAL_NAME).exists() or (run_dir / SHARDS_NAME).exists():
         raise UsageError(

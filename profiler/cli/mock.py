@@ -1,6 +1,7 @@
 """`agent-profiler mock agent|llm|null`: serve the mocks on real sockets."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: typer would compile each of so many options' annotations
+# twice, whatever the command, `--help` included.
 
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -254,8 +255,8 @@ def _seconds(text: str, option: str) -> float:
         raise UsageError(str(exc), where=option, fix="Write it like 100ms or 2s") from exc
 
 
-def _null_announcer(*, as_json: bool) -> Callable[[NullUrls], None]:
-    def announce(urls: NullUrls) -> None:
+def _null_announcer(*, as_json: bool) -> "Callable[[NullUrls], None]":
+    def announce(urls: "NullUrls") -> None:
         if as_json:
             import orjson
 
@@ -277,7 +278,7 @@ def _llm_options(
     rpm: float | None,
     tpm: float | None,
     limit_window_s: float,
-) -> LlmOptions:
+) -> "LlmOptions":
     from profiler.mock.options import LlmOptions
 
     return LlmOptions(
@@ -305,8 +306,8 @@ def _tool_time(text: str) -> tuple[str, float]:
     return name, seconds
 
 
-def _announcer(*, as_json: bool) -> Callable[[MockUrls], None]:
-    def announce(urls: MockUrls) -> None:
+def _announcer(*, as_json: bool) -> "Callable[[MockUrls], None]":
+    def announce(urls: "MockUrls") -> None:
         if as_json:
             import orjson
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import anyio
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
 from profiler.measure.records import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
+    from rich.console import Console
     from rich.progress import TaskID
 
     from profiler.load.driver import Driver
@@ -24,6 +26,21 @@ if TYPE_CHECKING:
     from profiler.workload.model import Workload
 
 _EVERY_S = 0.2
+_FORCES_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Variables by which rich is told what is a terminal."""
+
+
+def shown(
+    source: Driver | Callable[[], Standing], workload: Workload, *, quiet: bool
+) -> AbstractAsyncContextManager[object]:
+    """Return what shows the progress of a run while it is entered; rich is loaded only if needed.
+
+    `source` as for `Progress`.
+    """
+    forced = any(name in os.environ for name in _FORCES_TERMINAL)
+    if quiet or not (forced or sys.stderr.isatty()):
+        return nullcontext()
+    return Progress(source, workload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +86,10 @@ class Progress:
         workload: Workload,
         console: Console | None = None,
     ) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
         self._standing = source if callable(source) else partial(Standing.of_driver, source)
         self._load = workload.load
         self._console = console if console is not None else Console(stderr=True)

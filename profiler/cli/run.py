@@ -1,7 +1,9 @@
 """`agent-profiler run WORKLOAD`: replay a workload against an agent and profile it."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: typer would compile each of so many options' annotations
+# twice, whatever the command, `--help` included.
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -226,6 +228,7 @@ def command(
     from profiler.workload.load import load_workload
     from profiler.workload.shipped import find_workload
 
+    gc.enable()  # see `app`
     overrides: dict[str, Any] = {
         "url": url,
         "users": users,

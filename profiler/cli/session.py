@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from contextlib import ExitStack, asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,15 +13,13 @@ import anyio
 
 from profiler.cli.crew import crew_of
 from profiler.cli.files import MOCK_LOG_NAME, PROFILE_NAME, TRUTH_NAME, new_run_dir
-from profiler.cli.mock_process import mock_agent
 from profiler.cli.profile import files, holds_journal, write_profile
-from profiler.cli.progress import Progress
+from profiler.cli.progress import shown
 from profiler.cli.split import NOT_SPLIT, Split
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import InconclusiveError, JournalError, TargetUnusableError
-from profiler.load.gather import RunEnd
 from profiler.load.plan import WHOLE
-from profiler.load.shard import Hooks, ShardSpec, run_shard
+from profiler.load.shard import Hooks, RunEnd, ShardSpec, run_shard
 from profiler.load.tally import row_of
 from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 from profiler.measure.records import EndReason, Interaction
@@ -118,6 +116,8 @@ def execute(options: RunOptions) -> int:
 
 
 def _mock(options: RunOptions, run_dir: Path) -> Any:
+    from profiler.cli.mock_process import mock_agent
+
     recordings = [
         scenario.conversations.path
         for scenario in options.workload.scenarios
@@ -189,7 +189,7 @@ def _run(options: RunOptions, url: str, run_dir: Path, crew: Crew | None) -> Run
 @asynccontextmanager
 async def _watched(driver: Driver, options: RunOptions) -> AsyncIterator[None]:
     """Wait for the start, show progress, and stop the driver on Ctrl-C."""
-    progress = nullcontext() if options.quiet else Progress(driver, options.workload)
+    progress = shown(driver, options.workload, quiet=options.quiet)
     async with anyio.create_task_group() as tasks:
         waiting = anyio.CancelScope()
         tasks.start_soon(_stop_on_signal, driver, waiting)

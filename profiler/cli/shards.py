@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import anyio
 
 from profiler.cli.files import PROFILE_NAME, write_whole
 from profiler.load.conductor import Conductor
-from profiler.load.gather import Gathering, RunEnd, tasks_of, unpack
+from profiler.load.gather import Gathering, tasks_of, unpack
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.records import EndReason
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from profiler.cli.crew import Crew
     from profiler.load.gather import ShardResult
-    from profiler.load.shard import ShardSpec
+    from profiler.load.shard import RunEnd, ShardSpec
     from profiler.load.tally import Row
     from profiler.workload.model import Load, Workload
 
@@ -94,14 +94,14 @@ async def _watched(
     conductor: Conductor, executor: Executor, workload: Workload, *, quiet: bool
 ) -> AsyncIterator[None]:
     """Show the progress of all shards, and stop them on Ctrl-C; on a second one, kill them."""
-    from profiler.cli.progress import Progress, Standing
+    from profiler.cli.progress import Standing, shown
 
     def standing() -> Standing:
         return Standing.of_tally(conductor.tally)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, conductor, executor)
-        async with nullcontext() if quiet else Progress(standing, workload):
+        async with shown(standing, workload, quiet=quiet):
             yield
         tasks.cancel_scope.cancel()
 

@@ -107,8 +107,10 @@ class Driver:
         reason: EndReason | None = None
         detail: str | None = None
         async with anyio.create_task_group() as watching:
-            watching.start_soon(self.watch.run, self._recorder.put)
             for phase in Phase:
+                if phase is Phase.MEASURE:  # what the recorder still loads is no lag of the loop
+                    await self._recorder.ready()
+                    watching.start_soon(self.watch.run, self._recorder.put)
                 reason, detail = await self._run_phase(phase)
                 if reason is not EndReason.COMPLETED:
                     break

@@ -20,7 +20,7 @@ from profiler import __version__
 from profiler.errors import AgentProfilerError, JournalError, UsageError
 from profiler.load.conducted import Conducted
 from profiler.load.plan import Share
-from profiler.load.shard import Hooks, ShardEnd, ShardSpec, run_shard
+from profiler.load.shard import Hooks, RunEnd, ShardEnd, ShardSpec, run_shard
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.records import EndReason
 
@@ -61,16 +61,6 @@ class ShardResult:
     end: ShardEnd
     journal: bytes | None
     made: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEnd:
-    """How a run ended, over all its shards. `lost` says, for each that gave no result, why."""
-
-    reason: EndReason
-    detail: str | None
-    answered: bool
-    lost: tuple[str, ...] = ()
 
 
 def play(task: ShardTask) -> ShardResult:

@@ -5,14 +5,21 @@ their interaction is appended there and then: a few microseconds. New texts go t
 counts and appends them; tiktoken releases the interpreter lock while it works. The history's count
 is the sum of what was counted before, so the turns of a session stay in order: once one of them
 waits for the thread, those behind it do.
+
+What the counter needs for its first count (half a second, of which it keeps the interpreter to
+itself for some) is loaded in that thread too, when there is a first text to count or when somebody
+waits for `ready`; until then everything is handed to the thread, and waits there.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
+
+import anyio
 
 from profiler.errors import JournalError
 from profiler.measure.records import ClientTokens
@@ -36,6 +43,10 @@ class Journal(Protocol):
 class Counter(Protocol):
     """Counts tokens: `measure.tokens.TokenCounter`."""
 
+    def prepare(self) -> None:
+        """Load what the first count needs. Blocks; does nothing the second time."""
+        ...
+
     def count_text(self, text: str) -> int:
         """Return the tokens of a text."""
         ...
@@ -53,23 +64,45 @@ class _Uncounted:
     reply: str | None
 
 
+class _Word(Enum):
+    """What the thread is told beside what it is given to count."""
+
+    PREPARE = "prepare"
+    CLOSE = "close"
+
+
 class Recorder:
     """The only writer of a journal while a run goes. `failure` is set when it cannot write."""
 
     def __init__(self, journal: Journal, counter: Counter) -> None:
         self._journal = journal
         self._counter = counter
-        self._queue: SimpleQueue[_Uncounted | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Uncounted | _Word] = SimpleQueue()
         self._lock = threading.Lock()
         self._history: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._is_ready = threading.Event()
         self._crash: BaseException | None = None
         self.failure: JournalError | None = None
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def prepare(self) -> None:
+        """Load what counting needs, here and now, where it must not hold up anything later."""
+        self._counter.prepare()
+        self._is_ready.set()
+
+    async def ready(self) -> None:
+        """Wait until counting holds up the event loop no more: what it needs is loaded.
+
+        Returns too when loading has failed: `failure` is set then.
+        """
+        if not self._is_ready.is_set():
+            self._queue.put(_Word.PREPARE)
+            await anyio.to_thread.run_sync(self._is_ready.wait, abandon_on_cancel=True)
 
     def put(self, *records: Record) -> None:
         """Append records as they are."""
@@ -104,7 +137,7 @@ class Recorder:
 
     def close(self) -> None:
         """Write all that was handed over and end the thread. Re-raises what broke it."""
-        self._queue.put(None)
+        self._queue.put(_Word.CLOSE)
         self._thread.join()
         if self._crash is not None:
             raise self._crash
@@ -137,12 +170,15 @@ class Recorder:
                     batch.append(self._queue.get_nowait())
             except Empty:
                 pass
-            is_open = None not in batch
+            is_open = _Word.CLOSE not in batch
             try:
-                self._count_and_append([item for item in batch if item is not None])
+                if not self._is_ready.is_set() and batch[0] is not _Word.CLOSE:
+                    self.prepare()
+                self._count_and_append([item for item in batch if isinstance(item, _Uncounted)])
             except BaseException as exc:  # noqa: BLE001 - handed to close(), which raises it
                 self._crash = exc
                 self.failure = JournalError(f"the recorder broke: {exc!r}")
+                self._is_ready.set()  # nobody need wait for what will not come
                 return
 
     def _count_and_append(self, batch: list[_Uncounted]) -> None:

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from profiler.measure.records import Interaction, Record
     from profiler.workload.model import Workload
 
+_UNHURRIED_S = 5.0
+"""A timeout so long that half a second in which the event loop stands still breaks none."""
+
 SWITCH_INTERVAL_S = 0.0005
 """How long the recorder's thread may keep the interpreter from the event loop (default 5 ms)."""
 
@@ -78,6 +81,16 @@ class ShardEnd:
     reason: EndReason
     detail: str | None
     answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """How a run ended, over all its shards. `lost` says, for each that gave no result, why."""
+
+    reason: EndReason
+    detail: str | None
+    answered: bool
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +134,13 @@ def _run(
     workload = spec.workload
     encoding, _ = encoding_name_for_model(workload.target.model)
     counter = TokenCounter(encoding)
-    counter.count_text("warm")  # loads the encoding now: half a second that no user should see
     plan = _plan(spec)
     ensure_open_files(most_connections(plan))
     transport = transport_for(spec.url, http2=workload.target.http2)
     journal.append([run_record(spec, plan, encoding, transport)])
     recorder = Recorder(journal, counter)
+    if not _may_load_meanwhile(spec.workload):
+        recorder.prepare()
     caller = caller_for(
         transport,
         timeout_s=workload.target.timeout_s,
@@ -166,6 +180,14 @@ def _run(
     if recorder.failure is not None:
         reason, detail = EndReason.JOURNAL_FAILED, str(recorder.failure)
     return ShardEnd(reason=reason, detail=detail, answered=driver.budget.answered)
+
+
+def _may_load_meanwhile(workload: Workload) -> bool:
+    """Say whether the encoding may be loaded while the warm-up runs, which it holds up for a bit.
+
+    Not where that could make interactions fail that are in time.
+    """
+    return workload.load.warmup > 0 and workload.target.timeout_s >= _UNHURRIED_S
 
 
 def _plan(spec: ShardSpec) -> LoadPlan:

@@ -9,6 +9,7 @@ and the parent decides; its exit status says how it died.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -133,7 +134,9 @@ def serve() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints is no result
     outcome: tuple[bool, Any]
     try:
+        gc.disable()  # finding the function imports most of what it needs: that makes no garbage
         function, args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our parent, by a private pipe
+        gc.enable()
         outcome = True, function(*args, **kwargs)
     except Exception as exc:  # noqa: BLE001 - raised in the parent
         outcome = False, exc

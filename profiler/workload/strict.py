@@ -32,7 +32,12 @@ def problem(what: str, fix: str, *, below: tuple[str | int, ...] = ()) -> Pydant
 class Strict(BaseModel):
     """A frozen model that names the nearest key to one that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # most models are only ever part of one that is validated whole
+    )
 
     @model_validator(mode="before")
     @classmethod

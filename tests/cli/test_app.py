@@ -137,6 +137,45 @@ def test_the_help_answers_without_loading_what_a_run_needs():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_run_sends_its_first_request_without_loading_what_comes_later(tmp_path):
+    later = ("numpy", "scipy", "hdrh", "uvicorn", "starlette", "distributed", "dask", "jinja2")
+    ours = ("profiler.profile.", "profiler.report.", "profiler.mock.", "profiler.load.cluster")
+    workload = tmp_path / "w.yaml"
+    workload.write_text("name: x\nload: {warmup: 1}\nscenarios: [{name: a, turns: [{user: hi}]}]\n")
+    code = (
+        "import os, sys\n"
+        "from profiler.endpoints.http import LeanCaller\n"
+        "from profiler.measure import tokens\n"
+        "async def call(*_, **__):\n"
+        f"    found = [m for m in sys.modules if m in {later!r} or m.startswith({ours!r})]\n"
+        "    print(found, len(tokens._encodings), flush=True)\n"
+        "    os._exit(0)\n"
+        "LeanCaller.call = call\n"
+        f"sys.argv = ['x', 'run', {str(workload)!r}, '--url', 'http://127.0.0.1:9/',"
+        f" '--out', {str(tmp_path / 'run')!r}]\n"
+        "from profiler.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[] 0", "an encoding, or one of these, came before the request"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(("schema", "profile"), 0), (("run", "no-such-workload"), 2)]
+)
+def test_a_command_collects_garbage_as_python_does(monkeypatch, capsys, arguments, code):
+    import gc
+
+    gc.disable()  # as it is when the process starts
+    try:
+        assert run_main(monkeypatch, capsys, *arguments)[0] == code
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_a_single_profile_is_nothing_to_merge(monkeypatch, capsys):
     code, _, err = run_main(monkeypatch, capsys, "merge", "one.json")
     assert code == 2

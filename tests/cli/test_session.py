@@ -10,9 +10,9 @@ import pytest
 from profiler.cli import session
 from profiler.cli.split import NOT_SPLIT, Split
 from profiler.errors import InconclusiveError
-from profiler.load.gather import RunEnd
 from profiler.load.plan import ArrivalsOf, ClosedLoop, OpenLoop, Share, load_plan
 from profiler.load.schedule import PoissonGaps, Process, flat
+from profiler.load.shard import RunEnd
 from profiler.measure.records import (
     EndReason,
     Interaction,

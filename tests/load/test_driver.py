@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -88,6 +89,14 @@ class FakeRecorder:
     inside: list = field(default_factory=list)
     texts: list = field(default_factory=list)
     samples: list = field(default_factory=list)
+    ready_after_s: float = 0
+    ready_when: tuple[int, int] | None = None  # how many had ended, and when it was
+
+    async def ready(self):
+        if self.ready_after_s:
+            await anyio.sleep(self.ready_after_s)
+        loop = asyncio.get_running_loop()
+        self.ready_when = len(self.interactions), round(loop.time() * S)
 
     def put(self, *records):
         (record,) = records
@@ -444,3 +453,24 @@ def test_an_interaction_whose_tokens_are_known_is_recorded_with_them():
         ("m-0", "m0.0", "re: m0.0", False),
         ("m-0", "m0.1", "re: m0.1", True),
     ]
+
+
+def test_what_the_recorder_still_loads_is_waited_for_between_warm_up_and_time_zero():
+    recorder = FakeRecorder(ready_after_s=3)
+    ran = drive(open_loop(10), recorder=recorder, warmup=5, requests=60)
+    ended, ready_ns = recorder.ready_when
+    assert {i.phase for i in recorder.interactions[:ended]} == {Phase.WARMUP}
+    assert len(ran.measured) == 60
+    assert min(i.intended_start_ns for i in ran.measured) >= ready_ns
+    assert min(i.at_ns for i in recorder.samples) > ready_ns  # loading was no lag of the loop
+
+
+def test_a_run_that_is_stopped_while_the_recorder_loads_measures_nothing():
+    async def stop_soon(driver):
+        await anyio.sleep(2)
+        driver.stop()
+
+    recorder = FakeRecorder(ready_after_s=3)
+    ran = drive(ClosedLoop(users=1), recorder=recorder, warmup=2, requests=10, before=stop_soon)
+    assert ran.reason is EndReason.INTERRUPTED
+    assert ran.measured == []

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import anyio
 import pytest
 
-from profiler.errors import JournalError
+from profiler.errors import AgentProfilerError, JournalError
 from profiler.load.recorder import Recorder
 from profiler.measure.records import (
     ClientTokens,
@@ -37,6 +38,9 @@ class Words:
 
     def __init__(self, *known: str) -> None:
         self.known = set(known)
+
+    def prepare(self) -> None:
+        pass
 
     def count_text(self, text: str) -> int:
         self.known.add(text)
@@ -199,4 +203,74 @@ def test_a_bug_in_the_recorder_is_raised_by_close():
     recorder.start()
     record(recorder, interaction(), "x", "y")
     with pytest.raises(ZeroDivisionError):
+        recorder.close()
+
+
+class Slow(Words):
+    """Has to be waited for."""
+
+    def __init__(self, *known: str) -> None:
+        super().__init__(*known)
+        self.may_load = threading.Event()
+        self.loaded_in: list[str] = []
+
+    def prepare(self) -> None:
+        assert self.may_load.wait(20)
+        self.loaded_in.append(threading.current_thread().name)
+
+
+def test_nobody_waits_for_what_the_first_count_needs():
+    counter, journal = Slow(), ListJournal()
+    recorder = Recorder(journal, counter)
+    recorder.start()
+    assert not record(recorder, interaction("a", 0), "one two", "three")
+    assert not record(recorder, interaction("a", 1), "one two", "three")
+    recorder.put(sample(1))
+    assert [type(r) for r in journal.records] == [DriverSample]
+    counter.may_load.set()
+    recorder.close()
+    assert [c.history for c in counted_of(journal) if c is not None] == [0, 3]
+    assert counter.loaded_in == ["recorder"]
+
+
+async def test_who_waits_until_counting_is_cheap_has_it_loaded():
+    counter = Slow()
+    recorder = Recorder(ListJournal(), counter)
+    recorder.start()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(recorder.ready)
+        await anyio.lowlevel.checkpoint()
+        assert counter.loaded_in == []
+        counter.may_load.set()
+    assert counter.loaded_in == ["recorder"]
+    await recorder.ready()
+    recorder.close()
+    assert counter.loaded_in == ["recorder"]
+
+
+async def test_what_was_prepared_is_not_waited_for():
+    counter = Slow()
+    counter.may_load.set()
+    recorder = Recorder(ListJournal(), counter)
+    recorder.prepare()
+    await recorder.ready()  # its thread was never started
+    assert counter.loaded_in == ["MainThread"]
+
+
+def test_a_recorder_that_nobody_used_loads_nothing():
+    recorder = Recorder(ListJournal(), Slow())
+    recorder.start()
+    recorder.close()
+
+
+async def test_a_counter_that_cannot_be_loaded_is_told_and_keeps_nobody_waiting():
+    class Damaged(Words):
+        def prepare(self) -> None:
+            raise AgentProfilerError("the rank file is damaged")
+
+    recorder = Recorder(ListJournal(), Damaged())
+    recorder.start()
+    await recorder.ready()
+    assert "damaged" in str(recorder.failure)
+    with pytest.raises(AgentProfilerError, match="damaged"):
         recorder.close()

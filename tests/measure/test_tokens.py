@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import importlib
 import subprocess
@@ -239,6 +240,14 @@ def test_a_damaged_rank_file_is_one_line_that_names_it(content, message, monkeyp
     assert "o200k_base.tiktoken.gz" in str(caught.value)
     assert "Install agent-profiler again" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
+def test_ranks_are_those_in_the_file(name):
+    lines = gzip.decompress(tokens._read_rank_file(f"{name}.tiktoken.gz")).splitlines()
+    written = [line.split() for line in lines]
+    ranks = tokens._read_ranks(name, tokens._SOURCES[name].sha256)
+    assert ranks == {base64.b64decode(token): int(rank) for token, rank in written}
 
 
 def test_special_tokens_in_a_text_are_ordinary_text(counter):
