@@ -1,10 +1,12 @@
-"""How long, and in how much memory, a profile is computed from 10,000 journaled interactions.
+"""How long, and in how much memory, a profile is computed from journaled interactions.
 
-Usage: python benchmarks/bench_profile.py [interactions]
+Usage: python -m benchmarks.bench_profile [interactions [more interactions]]
 
-Writes a journal with the real writer (per interaction: 1 interaction, 2 llm_call, 1 tool_call and
-2 state_op lines), then builds its profile in a fresh process, three times. Time is of
-`build_profile` and `dump_profile`; memory is the peak of the whole process, interpreter included.
+Writes journals of 10,000 and of 100,000 interactions with the real writer (per interaction: 1
+interaction, 2 llm_call, 1 tool_call and 2 state_op lines), then builds the profile of each in fresh
+processes. Time is of `build_profile` and `dump_profile`; memory is the peak of the whole process,
+interpreter included. It should not depend on the length of the journal: the slope says by how much
+it does.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TARGET_S = 3.0
-TARGET_MB = 300.0
+TARGET_MB = 90.0
+TARGET_SLOPE = 10.0
+SHORT, LONG = 10_000, 100_000
 REPETITIONS = 3
 TURNS = 5
 MS = 1_000_000
@@ -56,12 +61,13 @@ begin = time.perf_counter()
 from profiler.profile.build import build_profile
 from profiler.profile.model import dump_profile
 imported = time.perf_counter()
+per_mb = 1024 if sys.platform == "linux" else 1024 * 1024
+imports_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mb
 data = dump_profile(build_profile(Path(sys.argv[1])))
 end = time.perf_counter()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-peak_mb = peak / (1024 if sys.platform == "linux" else 1024 * 1024)
-print(json.dumps({"s": end - imported, "import_s": imported - begin, "mb": peak_mb,
-                  "profile_mb": len(data) / 1e6}))
+print(json.dumps({"s": end - imported, "import_s": imported - begin, "mb": peak / per_mb,
+                  "imports_mb": imports_mb, "profile_mb": len(data) / 1e6}))
 """
 
 
@@ -142,8 +148,21 @@ def _interaction(rng: random.Random, index: int, send_ns: int) -> Iterator[Recor
     )
 
 
-def main() -> None:
-    interactions = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """Medians of building a profile in processes of their own; memory at its highest."""
+
+    interactions: int
+    journal_mb: float
+    profile_mb: float
+    import_s: float
+    build_s: float
+    peak_mb: float
+    imports_mb: float
+
+
+def built(interactions: int, repetitions: int) -> Built:
+    """Write a journal and build its profile so many times."""
     with tempfile.TemporaryDirectory() as directory:
         journal = Path(directory) / JOURNAL_NAME
         writer = JournalWriter(journal)
@@ -154,17 +173,39 @@ def main() -> None:
         writer.close()
         runs = [
             json.loads(subprocess.check_output([sys.executable, "-c", CHILD, str(journal)]))
-            for _ in range(REPETITIONS)
+            for _ in range(repetitions)
         ]
-        size_mb = journal.stat().st_size / 1e6
-    seconds = statistics.median(run["s"] for run in runs)
-    import_s = statistics.median(run["import_s"] for run in runs)
-    peak_mb = max(run["mb"] for run in runs)
-    print(f"journal              {interactions:,} interactions, {size_mb:.1f} MB")
-    print(f"profile.json         {runs[0]['profile_mb']:.2f} MB")
-    print(f"imports              {import_s:.2f} s (not in the time below)")
-    print(f"build and dump       {seconds:.2f} s, median of {REPETITIONS} (target < {TARGET_S} s)")
-    print(f"peak of the process  {peak_mb:.0f} MB (target < {TARGET_MB:.0f} MB)")
+        return Built(
+            interactions=interactions,
+            journal_mb=journal.stat().st_size / 1e6,
+            profile_mb=runs[0]["profile_mb"],
+            import_s=statistics.median(run["import_s"] for run in runs),
+            build_s=statistics.median(run["s"] for run in runs),
+            peak_mb=max(run["mb"] for run in runs),
+            imports_mb=max(run["imports_mb"] for run in runs),
+        )
+
+
+def main() -> None:
+    asked = [int(argument) for argument in sys.argv[1:3]]
+    short, long = [*asked, *(SHORT, LONG)[len(asked) :]]
+    few, many = built(short, REPETITIONS), built(long, 1)
+    for one in (few, many):
+        print(f"journal              {one.interactions:,} interactions, {one.journal_mb:.1f} MB")
+        print(f"  profile.json       {one.profile_mb:.2f} MB")
+        print(f"  imports            {one.import_s:.2f} s (not in the time below)")
+        target = f" (target < {TARGET_S} s)" if one.interactions == SHORT else ""
+        print(f"  build and dump     {one.build_s:.2f} s{target}")
+        print(
+            f"  peak of process    {one.peak_mb:.1f} MB, {one.imports_mb:.1f} of them imports "
+            f"(target < {TARGET_MB:.0f} MB)"
+        )
+    if many.interactions > few.interactions:
+        grown = (many.peak_mb - few.peak_mb) * 2**20
+        slope = grown / (many.interactions - few.interactions)
+        print(
+            f"slope                {slope:.1f} bytes an interaction (target < {TARGET_SLOPE:.0f})"
+        )
 
 
 if __name__ == "__main__":

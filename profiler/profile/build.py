@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
-from profiler.measure.records import EndReason
-from profiler.profile.columns import MISSING, Columns, Table, collect
-from profiler.profile.goodput import goodput_section, goodput_text
-from profiler.profile.joint import joint_of
+from profiler.measure.records import EndReason, RateLimit
+from profiler.profile.fold import Fold, Limits, fold
+from profiler.profile.goodput import goodput_of
+from profiler.profile.joining import belated
 from profiler.profile.load import load_of_parts
 from profiler.profile.metrics import INTERACTION_METRICS, preference_for
 from profiler.profile.model import (
@@ -26,9 +25,9 @@ from profiler.profile.model import (
     SampleInfo,
     WorkloadProfile,
 )
+from profiler.profile.objectives import objectives_text
 from profiler.profile.sample import SCALES
 from profiler.profile.sections import (
-    Sessions,
     View,
     interaction_section,
     llm_call_sections,
@@ -36,15 +35,15 @@ from profiler.profile.sections import (
     state_section,
     tool_section,
 )
-from profiler.profile.trust import loop_lag_of, trust_of
+from profiler.profile.trust import trust_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from profiler.profile.interactions import ByObserver
+    from profiler.profile.model import Goodput
 
 _NS_PER_S = 1_000_000_000
-_TOLERANCE_US = 1000
 _IN_ORDER = frozenset({EndReason.COMPLETED, EndReason.DURATION, EndReason.MAX_REQUESTS})
 
 
@@ -56,19 +55,17 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
     with no measured interaction, is no error: the profile is `partial`, its verdict `inconclusive`.
     """
     file = journal_path / JOURNAL_NAME if journal_path.is_dir() else journal_path
-    columns = collect(read_journal(file), str(file))
-    view = View.of(columns)
-    sessions = session_section(view)
-    part = _part(view, _sha256(file))
+    view = _read(file)
+    folded = view.folded
+    part = _part(folded, _sha256(file))
     interaction = interaction_section(view)
     llm_call, models = llm_call_sections(view)
-    sample = _sample(view, sessions)
-    load = load_of_parts(_mode(columns), _text(columns.run.load, "arrivals"), (part,))
-    goodput = goodput_text(columns.run.manifest, str(file))
+    sample = _sample(folded)
+    load = load_of_parts(_mode(folded), _text(folded.run.load, "arrivals"), (part,))
     return WorkloadProfile(
         schema_version=PROFILE_SCHEMA_VERSION,
         kind="workload_profile",
-        run=_run(view, part),
+        run=_run(folded, part),
         sample=sample,
         load=load,
         interaction=interaction,
@@ -76,13 +73,45 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
         models=models,
         tools=tool_section(view),
         state=state_section(view),
-        session=sessions.section,
+        session=session_section(view),
         rate_limits=_rate_limits(view),
-        joint=joint_of(view),
+        joint=folded.joint.joint(
+            {
+                name: (who, who in view.from_inside.get(name, ()))
+                for name, who in view.chosen.items()
+            }
+        ),
         reconciliation=_reconciliation(view),
-        trust=trust_of(sample.succeeded, interaction, loop_lag_of(columns.driver)),
-        goodput=None if goodput is None else goodput_section(view, goodput, load.duration_s),
+        trust=trust_of(sample.succeeded, interaction, folded.loop_lag()),
+        goodput=_goodput(folded, load.duration_s),
     )
+
+
+def _read(file: Path) -> View:
+    """Read the journal: once, but for what the first reading could not know.
+
+    A second time where records of an interaction lie far apart in it, and a last time where goodput
+    was judged by an observer that turned out not to be the one to believe.
+    """
+    folded = fold(read_journal(file), str(file))
+    keep_open: frozenset[str] = frozenset()
+    if folded.unmatched and folded.joiner.forgot:
+        keep_open = belated(read_journal(file), folded.unmatched)
+    if keep_open:
+        folded = fold(read_journal(file), str(file), keep_open=keep_open)
+    view = View.of(folded)
+    if not folded.judge.agrees_with(view.chosen):
+        folded = fold(read_journal(file), str(file), keep_open=keep_open, believed=view.chosen)
+        view = View.of(folded)
+    return view
+
+
+def _goodput(folded: Fold, duration_s: float) -> Goodput | None:
+    judge = folded.judge
+    if not judge.objectives:
+        return None
+    text = objectives_text(judge.objectives)
+    return goodput_of(text, folded.sessions.good, judge.unobserved, duration_s)
 
 
 def _sha256(file: Path) -> str:
@@ -90,13 +119,12 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _mode(columns: Columns) -> Literal["open", "closed"]:
+def _mode(folded: Fold) -> Literal["open", "closed"]:
     """Take the mode as declared; else from whether starts were intended."""
-    mode = columns.run.load.get("mode")
+    mode = folded.run.load.get("mode")
     if mode in ("open", "closed"):
         return "open" if mode == "open" else "closed"
-    intended = columns.interactions["intended_start_ns"] != MISSING
-    return "open" if intended.any() else "closed"
+    return "open" if folded.any_intended else "closed"
 
 
 def _text(mapping: dict[str, Any], key: str) -> str | None:
@@ -104,13 +132,12 @@ def _text(mapping: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _part(view: View, journal: str) -> RunPart:
-    run, table, rows = view.columns.run, view.columns.interactions, view.measured.rows
+def _part(folded: Fold, journal: str) -> RunPart:
+    run, window_ns = folded.run, folded.window_ns
     wall_minus_monotonic = run.started_wall_ns - run.started_monotonic_ns
     rate = run.load.get("rate_per_s")
     users = run.load.get("users")
-    is_open = _mode(view.columns) == "open"
-    driver = view.columns.driver
+    is_open = _mode(folded) == "open"
     return RunPart(
         id=run.run_id,
         journal=journal,
@@ -118,16 +145,12 @@ def _part(view: View, journal: str) -> RunPart:
         started_at=_iso(run.started_wall_ns),
         argv=run.argv,
         seeds=run.seeds,
-        window_start_ns=int(table["send_ns"][rows].min()) + wall_minus_monotonic
-        if rows.size
-        else None,
-        window_end_ns=int(table["end_ns"][rows].max()) + wall_minus_monotonic
-        if rows.size
-        else None,
+        window_start_ns=None if window_ns is None else window_ns[0] + wall_minus_monotonic,
+        window_end_ns=None if window_ns is None else window_ns[1] + wall_minus_monotonic,
         offered_rate=float(rate) if is_open and isinstance(rate, int | float) else None,
         users=users if not is_open and isinstance(users, int) else None,
-        dropped=max(sample.dropped for sample in driver) if driver else None,
-        interactions=view.measured.size,
+        dropped=folded.dropped,
+        interactions=folded.measured,
     )
 
 
@@ -137,8 +160,8 @@ def _iso(wall_ns: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ns // 1000).isoformat()
 
 
-def _run(view: View, part: RunPart) -> RunInfo:
-    run = view.columns.run
+def _run(folded: Fold, part: RunPart) -> RunInfo:
+    run = folded.run
     return RunInfo(
         id=part.id,
         started_at=part.started_at,
@@ -155,33 +178,27 @@ def _run(view: View, part: RunPart) -> RunInfo:
     )
 
 
-def _sample(view: View, sessions: Sessions) -> SampleInfo:
-    columns, measured = view.columns, view.measured
-    unmatched = sum(
-        int((measured.row_of_trace[table["trace"]] == -1).sum())
-        for tables in (columns.llm_calls, columns.tool_calls, columns.state_ops)
-        for table in tables.values()
-    )
-    reasons = _partial_reasons(columns)
+def _sample(folded: Fold) -> SampleInfo:
+    reasons = _partial_reasons(folded)
     return SampleInfo(
-        interactions=measured.size,
-        succeeded=int(measured.ok.sum()),
-        failed=dict(sorted(columns.failed.items())),
-        sessions=sessions.count,
-        sessions_completed=sessions.completed,
-        warmup_excluded=columns.interactions.rows - measured.size,
-        unmatched_events=unmatched,
+        interactions=folded.measured,
+        succeeded=folded.succeeded,
+        failed=dict(sorted(folded.failed.items())),
+        sessions=folded.sessions.count,
+        sessions_completed=folded.sessions.completed,
+        warmup_excluded=folded.warmup,
+        unmatched_events=sum(folded.unmatched.values()),
         partial=bool(reasons),
         partial_reasons=reasons,
     )
 
 
-def _partial_reasons(columns: Columns) -> tuple[str, ...]:
-    if columns.end is None:
+def _partial_reasons(folded: Fold) -> tuple[str, ...]:
+    if folded.end is None:
         return ("the journal has no end: the run was killed, or still goes on",)
-    if columns.end.reason in _IN_ORDER:
+    if folded.end.reason in _IN_ORDER:
         return ()
-    return (columns.end.reason.value,)
+    return (folded.end.reason.value,)
 
 
 def _reconciliation(view: View) -> tuple[Reconciliation, ...]:
@@ -189,35 +206,31 @@ def _reconciliation(view: View) -> tuple[Reconciliation, ...]:
     rows = (
         row
         for name in INTERACTION_METRICS
-        if len(by_observer := view.values.get(name, {})) > 1
-        for pair in combinations(_by_preference(name, by_observer), 2)
-        if (row := _compare(name, by_observer, *pair)) is not None
+        for pair in combinations(_by_preference(name, view.series.get(name, ())), 2)
+        if (row := _compare(view.folded, name, *pair)) is not None
     )
     return tuple(rows)
 
 
-def _by_preference(metric: str, by_observer: ByObserver) -> list[str]:
+def _by_preference(metric: str, observers: Iterable[str]) -> list[str]:
     order = preference_for(metric)
-    return sorted(by_observer, key=lambda who: (order.index(who) if who in order else 99, who))
+    return sorted(observers, key=lambda who: (order.index(who) if who in order else 99, who))
 
 
-def _compare(metric: str, by_observer: ByObserver, a: str, b: str) -> Reconciliation | None:
-    both = (by_observer[a] != MISSING) & (by_observer[b] != MISSING)
-    compared = int(both.sum())
-    if not compared:
+def _compare(folded: Fold, metric: str, a: str, b: str) -> Reconciliation | None:
+    found = folded.compared.get((metric, min(a, b), max(a, b)))
+    if found is None:
         return None
     unit = INTERACTION_METRICS[metric].unit
-    difference = by_observer[a][both] - by_observer[b][both]
-    tolerance = _TOLERANCE_US if unit == "s" else 0
-    total = int(difference.sum())
+    total = found.difference if a < b else -found.difference
     return Reconciliation(
         metric=metric,
         unit=unit,
         observer_a=a,
         observer_b=b,
-        compared=compared,
-        differing=int((np.abs(difference) > tolerance).sum()),
-        mean_difference=total / (compared * SCALES[unit].per_unit),
+        compared=found.compared,
+        differing=found.differing,
+        mean_difference=total / (found.compared * SCALES[unit].per_unit),
         sum_difference=total,
     )
 
@@ -225,13 +238,12 @@ def _compare(metric: str, by_observer: ByObserver, a: str, b: str) -> Reconcilia
 def _rate_limits(view: View) -> dict[str, RateLimitInfo]:
     """Return what 429s and headers revealed, from the observer whose LLM calls are believed."""
     source = view.chosen.get("llm_calls")
-    if source is None or source not in view.columns.llm_calls:
-        return {}
-    table = view.columns.llm_calls[source]
-    model = table["model"]
     found: dict[str, RateLimitInfo] = {}
-    for name, number in view.columns.models.items():
-        info = _rate_limit(table, model == number)
+    for name, number in view.folded.models.items():
+        limits = None if source is None else view.folded.limits.get((source, number))
+        if limits is None:
+            continue
+        info = _rate_limit(limits)
         # Model, calls and 429s aside, is there anything to tell?
         told = info.model_dump(exclude={"calls", "http_429"}).values()
         if info.http_429 or any(value is not None for value in told):
@@ -239,26 +251,19 @@ def _rate_limits(view: View) -> dict[str, RateLimitInfo]:
     return found
 
 
-def _rate_limit(table: Table, mine: Any) -> RateLimitInfo:
-    def known(name: str) -> Any:
-        values = table[name][mine]
-        return values[values != MISSING]
-
-    def lowest(name: str) -> int | None:
-        return int(known(name).min()) if known(name).size else None
-
-    def highest(name: str) -> int | None:
-        return int(known(name).max()) if known(name).size else None
-
-    retry_after_ns = highest("retry_after_ns")
+def _rate_limit(limits: Limits) -> RateLimitInfo:
+    names = [field.name for field in fields(RateLimit)]
+    lowest = dict(zip(names, limits.lowest, strict=True))
+    highest = dict(zip(names, limits.highest, strict=True))
+    retry_after_ns = highest["retry_after_ns"]
     return RateLimitInfo(
-        calls=int(mine.sum()),
-        http_429=int(table["http_429"][mine].sum()),
-        limit_requests_lowest=lowest("limit_requests"),
-        limit_requests_highest=highest("limit_requests"),
-        lowest_remaining_requests=lowest("remaining_requests"),
-        limit_tokens_lowest=lowest("limit_tokens"),
-        limit_tokens_highest=highest("limit_tokens"),
-        lowest_remaining_tokens=lowest("remaining_tokens"),
+        calls=limits.calls,
+        http_429=limits.http_429,
+        limit_requests_lowest=lowest["limit_requests"],
+        limit_requests_highest=highest["limit_requests"],
+        lowest_remaining_requests=lowest["remaining_requests"],
+        limit_tokens_lowest=lowest["limit_tokens"],
+        limit_tokens_highest=highest["limit_tokens"],
+        lowest_remaining_tokens=lowest["remaining_tokens"],
         longest_retry_after_s=None if retry_after_ns is None else retry_after_ns / _NS_PER_S,
     )

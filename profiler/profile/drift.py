@@ -13,19 +13,20 @@ slope with Student's t is any textbook's.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
+from math import fsum
+from operator import mul
 from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy.special import stdtrit
-
-from profiler.profile.columns import MISSING
+from profiler.measure.records import Interaction, Outcome, Phase
+from profiler.profile.quantiles import student_t_quantile
 from profiler.profile.statistics import CONFIDENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from profiler.profile.columns import Columns
+    from profiler.measure.records import Record
 
 BATCHES = 10
 FEWEST = 5 * BATCHES
@@ -61,30 +62,50 @@ def drift_of(starts_s: Sequence[float], latencies_s: Sequence[float]) -> Drift |
     """
     if len(starts_s) < FEWEST:
         return None
-    starts, latencies = np.asarray(starts_s), np.asarray(latencies_s)
-    order = np.argsort(starts, kind="stable")
-    x = np.array([batch.mean() for batch in np.array_split(starts[order], BATCHES)])
-    y = np.array([batch.mean() for batch in np.array_split(latencies[order], BATCHES)])
-    x, y = x - x.mean(), y - y.mean()
-    squares = float(x @ x)
+    order = sorted(range(len(starts_s)), key=starts_s.__getitem__)
+    x = _centered(_batch_means([starts_s[i] for i in order]))
+    y = _centered(_batch_means([latencies_s[i] for i in order]))
+    squares = fsum(map(mul, x, x))
     if not squares:
         return None
-    slope = float(x @ y) / squares
-    residuals = y - slope * x
-    error = (float(residuals @ residuals) / (BATCHES - 2) / squares) ** 0.5
-    half = float(stdtrit(BATCHES - 2, _QUANTILE)) * error
+    slope = fsum(map(mul, x, y)) / squares
+    residuals = [b - slope * a for a, b in zip(x, y, strict=True)]
+    error = (fsum(map(mul, residuals, residuals)) / (BATCHES - 2) / squares) ** 0.5
+    half = student_t_quantile(BATCHES - 2, _QUANTILE) * error
     return Drift(slope, (slope - half, slope + half))
 
 
-def drift_in(columns: Columns) -> Drift | None:
+def _batch_means(values: list[float]) -> list[float]:
+    """Return the means of consecutive batches; the first ones have one value more than the rest."""
+    size, more = divmod(len(values), BATCHES)
+    ends = [(i + 1) * size + min(i + 1, more) for i in range(BATCHES)]
+    batches = (values[begin:end] for begin, end in zip([0, *ends], ends, strict=False))
+    return [fsum(batch) / len(batch) for batch in batches]
+
+
+def _centered(values: list[float]) -> list[float]:
+    mean = fsum(values) / len(values)
+    return [value - mean for value in values]
+
+
+def drift_in(records: Iterable[Record]) -> Drift | None:
     """Return the drift of a journal's measured interactions that succeeded, from intended starts.
 
-    None in closed loop, where no start was intended.
+    None in closed loop, where no start was intended. Batches of equally many interactions, in the
+    order of their starts, need all starts: 16 bytes are kept for each interaction, in a command
+    (`capacity`) whose runs are only as long as one step of its search.
     """
-    table = columns.interactions
-    kept = (table["measured"] == 1) & (table["ok"] == 1)
-    start, end = table["intended_start_ns"][kept], table["end_ns"][kept]
-    if (start == MISSING).any():
-        return None
-    first = start.min() if start.size else 0
-    return drift_of(((start - first) / _NS_PER_S).tolist(), ((end - start) / _NS_PER_S).tolist())
+    starts, latencies = array("d"), array("d")
+    first_ns: int | None = None
+    for record in records:
+        if not isinstance(record, Interaction):
+            continue
+        if record.phase is not Phase.MEASURE or record.outcome is not Outcome.OK:
+            continue
+        if record.intended_start_ns is None:
+            return None
+        if first_ns is None:  # any zero will do: a slope does not depend on it
+            first_ns = record.intended_start_ns
+        starts.append((record.intended_start_ns - first_ns) / _NS_PER_S)
+        latencies.append((record.end_ns - record.intended_start_ns) / _NS_PER_S)
+    return drift_of(starts, latencies)

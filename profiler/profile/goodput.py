@@ -13,24 +13,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from profiler.errors import ProfileError
-from profiler.profile.columns import MISSING
+from profiler.measure.records import Observer
 from profiler.profile.distribution import Clusters
+from profiler.profile.interactions import CLIENT_METRICS, INSIDE_METRICS
 from profiler.profile.model import Goodput
 from profiler.profile.objectives import Comparator, objectives_text, parse_goodput
+from profiler.profile.rows import MISSING
 from profiler.profile.sample import SCALES
 from profiler.profile.shares import clustered_share_interval
-from profiler.profile.statistics import ClusterSums, cluster_sums
+from profiler.profile.statistics import ClusterSums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from profiler.profile.columns import Flags, Ints
     from profiler.profile.objectives import Objective
-    from profiler.profile.sections import View
+    from profiler.profile.sessions import Session
+
+_CLIENT = Observer.CLIENT.value
+_SCHEDULED = CLIENT_METRICS.index("scheduled_latency")
 
 MANIFEST_KEY = "goodput"
 """Where the run's record in the journal keeps the objectives, as text."""
@@ -50,44 +52,74 @@ def goodput_text(manifest: Mapping[str, Any], where: str) -> str | None:
     return objectives_text(parse_goodput(text, where=where))
 
 
-def goodput_section(view: View, text: str, duration_s: float) -> Goodput:
-    """Judge every measured interaction. `duration_s` is that of the profile's `load` section."""
-    good = view.measured.ok.copy()
-    observed = np.ones(view.measured.size, dtype=np.bool_)
-    for objective in parse_goodput(text):
-        values = _values(view, objective.metric)
-        observed &= values != MISSING
-        good &= _holds(objective, values)
-    judged = observed | ~view.measured.ok
-    sessions = view.measured.session[judged]
-    sizes = np.bincount(sessions)
-    hits = np.bincount(sessions, weights=good[judged]).astype(np.int64)
-    sums = cluster_sums(sizes.tolist(), hits.tolist())
-    return _goodput(text, sums, int((~judged).sum()), duration_s)
+class Judge:
+    """Judges measured interactions one by one, by what one observer saw of each metric.
+
+    Whose values the profile gives is known only when all of the journal was read. Until then that
+    is the first observer that has a value; where the profile comes to believe another, the journal
+    is read again with `believed` saying whom (None: nobody).
+    """
+
+    def __init__(
+        self, objectives: Sequence[Objective], believed: Mapping[str, str | None] | None
+    ) -> None:
+        self.objectives = tuple(objectives)
+        self.unobserved = 0
+        self._who: dict[str, str | None] = {}
+        self._is_told = believed is not None
+        self._metrics = {objective.metric for objective in objectives}
+        if believed is not None:
+            self._who = {metric: believed.get(metric) for metric in self._metrics}
+
+    def agrees_with(self, chosen: Mapping[str, str]) -> bool:
+        """Tell whether the profile believes the observers by whose values was judged."""
+        return all(self._who.get(metric) == chosen.get(metric) for metric in self._metrics)
+
+    def judge(
+        self, session: Session, client: list[int], insides: Mapping[str, list[int]], *, ok: bool
+    ) -> None:
+        """Judge an interaction, its values as in `interactions`, and count it in its session."""
+        good, observed = ok, True
+        for objective in self.objectives:
+            value = self._value(objective.metric, client, insides)
+            observed = observed and value != MISSING
+            good = good and _holds(objective, value)
+        if observed or not ok:
+            session.judged += 1
+            session.good += good
+        else:
+            self.unobserved += 1
+
+    def _value(self, metric: str, client: list[int], insides: Mapping[str, list[int]]) -> int:
+        if metric == "latency" and client[_SCHEDULED] != MISSING:
+            self._who.setdefault(metric, _CLIENT)
+            return client[_SCHEDULED]
+        seen = {
+            observer: values[INSIDE_METRICS.index(metric)]
+            for observer, values in insides.items()
+            if metric in INSIDE_METRICS
+        }
+        if metric in CLIENT_METRICS:
+            seen.setdefault(_CLIENT, client[CLIENT_METRICS.index(metric)])
+        if metric not in self._who and not self._is_told:
+            who = next((who for who, value in seen.items() if value != MISSING), None)
+            if who is None:
+                return MISSING
+            self._who[metric] = who
+        return seen.get(self._who[metric] or "", MISSING)
 
 
-def _values(view: View, metric: str) -> Ints:
-    missing = np.full(view.measured.size, MISSING, dtype=np.int64)
-    found = view.believed(metric)
-    values = missing if found is None else found
-    if metric != "latency":
-        return values
-    scheduled = view.believed("scheduled_latency")
-    return values if scheduled is None else np.where(scheduled != MISSING, scheduled, values)
-
-
-def _holds(objective: Objective, values: Ints) -> Flags:
+def _holds(objective: Objective, value: int) -> bool:
     bound = objective.bound * SCALES[_unit(objective)].per_unit
     match objective.comparator:
         case Comparator.BELOW:
-            holds = values < bound
+            return value < bound
         case Comparator.AT_MOST:
-            holds = values <= bound
+            return value <= bound
         case Comparator.ABOVE:
-            holds = values > bound
+            return value > bound
         case Comparator.AT_LEAST:
-            holds = values >= bound
-    return np.asarray(holds, dtype=np.bool_)
+            return value >= bound
 
 
 def _unit(objective: Objective) -> Any:
@@ -106,10 +138,14 @@ def merge_goodputs(goodputs: Sequence[Goodput | None], duration_s: float) -> Goo
     sums = ClusterSums()
     for part in parts:
         sums += ClusterSums(**part.clusters.model_dump())
-    return _goodput(parts[0].objective, sums, sum(part.unobserved for part in parts), duration_s)
+    return goodput_of(parts[0].objective, sums, sum(part.unobserved for part in parts), duration_s)
 
 
-def _goodput(text: str, sums: ClusterSums, unobserved: int, duration_s: float) -> Goodput:
+def goodput_of(text: str, sums: ClusterSums, unobserved: int, duration_s: float) -> Goodput:
+    """Sum up what was judged. `duration_s` is that of the profile's `load` section.
+
+    `sums` holds, for each session, how many of the interactions that were judged are good.
+    """
     reasons: dict[str, str] = {}
     interval = clustered_share_interval(sums)
     if not sums.sum_n:

@@ -1,4 +1,4 @@
-"""What each observer saw of each measured interaction: metric -> observer -> one value a row.
+"""What each observer saw of one measured interaction: one value for each metric.
 
 How an interaction that an observer says nothing of is told from one in which nothing happened: an
 observer *saw* an interaction if any call or operation of it bears its trace id. Of an interaction
@@ -12,275 +12,192 @@ that it saw,
 An interaction that nobody saw (refused, or no answer came) is not observed: the coverage tells.
 
 A sum over an interaction's LLM calls is observed if every call that succeeded has the number; a
-call that failed without usage cost no tokens.
+call that failed without usage cost no tokens. A number that no call of the whole run has is not
+observed at all, not even where there was no call.
+
+What depends on the whole run (did the observer ever report an LLM call? does any call have the
+number?) is known only at its end. Until then every value is taken as if it were so, and `Told`
+remembers what a metric needs to be believed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from profiler.measure.records import Observer, StateKind
-from profiler.profile.columns import MISSING, STATE_KINDS, Columns, Flags, Ints, Table
 from profiler.profile.metrics import TOKEN_PARTS, USAGE
+from profiler.profile.rows import MISSING, STATE_KINDS, difference_us
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-ByObserver = dict[str, Ints]
-TOOL_OBSERVERS = frozenset({Observer.OTEL, Observer.RESPONSE})
-_CLIENT = Observer.CLIENT.value
+    from profiler.profile.joining import Inside
+    from profiler.profile.rows import Row
+
+TOOL_OBSERVERS = frozenset({Observer.OTEL.value, Observer.RESPONSE.value})
+
+CLIENT_METRICS = (
+    *("latency", "latency_failed", "scheduled_latency", "dispatch_delay", "time_to_first_token"),
+    *("inter_token_latency", "client_user_tokens", "client_history_tokens", "client_output_tokens"),
+    *USAGE,
+)
+_SUMMED = (*USAGE, *TOKEN_PARTS)
+LLM_METRICS = ("llm_calls", "attempts", "llm_time", *_SUMMED, "counted_input_tokens")
+INSIDE_METRICS = (
+    *(*LLM_METRICS, "tool_calls", "tool_time"),
+    *("state_reads", "state_writes", "own_time"),
+)
+CALL_METRICS_IN_ORDER = (
+    *("latency", "time_to_first_token", "output_tokens_per_second", "attempts"),
+    *USAGE,
+)
+
+_NOTHING = (0,) * len(LLM_METRICS)
+_NOT_SAID = (MISSING, MISSING)
 _NS_PER_US = 1000
+_RATE = 1_000_000 * 1000
+"""Thousandths of a token per second, from tokens per microsecond."""
+
+# Where a row of an LLM call has what (`rows.llm_call_row`).
+_OK, _START, _FIRST, _END, _ATTEMPTS = 0, 2, 3, 4, 5
+_FIRST_USAGE, _FIRST_PART = 6, 10
+_TOOL_START, _TOOL_END = 2, 3
+_READ, _WRITE = STATE_KINDS.index(StateKind.READ), STATE_KINDS.index(StateKind.WRITE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The measured interactions, in journal order: N of them."""
+class Told:
+    """What one observer has told so far of all measured interactions that it saw."""
 
-    size: int
-    row_of_trace: Ints
-    """Row of each trace; -1: its interaction never ended; -2: it was warm-up."""
-    session: Ints
-    ok: Flags
-    rows: Ints
-    """Which rows of `Columns.interactions` they are."""
+    def __init__(self) -> None:
+        self.llm_calls = self.tool_calls = 0
+        self.numbers: set[str] = set()
+        """The metrics that any call had a number for."""
 
+    def is_believed(self, metric: str, observer: str, *, watches_tools: bool) -> bool:
+        """Tell, at the end, whether the values of a metric mean what they say.
 
-def measured_interactions(columns: Columns) -> Measured:
-    """Find the interactions that count: those of phase `measure`."""
-    table = columns.interactions
-    rows = np.flatnonzero(table["measured"])
-    row_of_trace = np.full(len(columns.traces), -1, dtype=np.int64)
-    row_of_trace[table["trace"]] = -2
-    row_of_trace[table["trace"][rows]] = np.arange(rows.size)
-    return Measured(
-        size=rows.size,
-        row_of_trace=row_of_trace,
-        session=table["session"][rows],
-        ok=table["ok"][rows] == 1,
-        rows=rows,
-    )
+        `watches_tools`: whether the observer reported a tool call anywhere in the run.
+        """
+        if metric == "own_time":
+            return observer in TOOL_OBSERVERS and all(
+                self.is_believed(part, observer, watches_tools=watches_tools)
+                for part in ("llm_time", "tool_time")
+            )
+        if metric in LLM_METRICS:
+            return self.llm_calls > 0 and (metric == "llm_calls" or metric in self.numbers)
+        if metric in ("tool_calls", "tool_time"):
+            watches = watches_tools or observer in TOOL_OBSERVERS
+            untimed = metric == "tool_time" and self.tool_calls and metric not in self.numbers
+            return watches and not untimed
+        return True
 
 
-def difference_us(end_ns: Ints, start_ns: Ints) -> Ints:
-    """Return end - start in microseconds, to the nearest; MISSING where either is."""
-    known = (end_ns != MISSING) & (start_ns != MISSING)
-    result = np.full(end_ns.size, MISSING, dtype=np.int64)
-    result[known] = (end_ns[known] - start_ns[known] + _NS_PER_US // 2) // _NS_PER_US
-    return result
-
-
-def interaction_values(columns: Columns, measured: Measured) -> dict[str, ByObserver]:
-    """Return each metric as each observer saw it, in integers of the histogram's unit."""
-    found: dict[str, ByObserver] = {
-        name: {_CLIENT: values} for name, values in _client_values(columns, measured).items()
-    }
-    seen = _seen(columns, measured)
-    spans: dict[str, list[Table]] = {}
-    for observer, table in columns.llm_calls.items():
-        calls = _CallsOf(table, measured)
-        if calls.rows.size:
-            spans.setdefault(observer, []).append(table)
-            _add(found, observer, _llm_values(calls, seen[observer]))
-    for observer, saw in seen.items():
-        tools = columns.tool_calls.get(observer)
-        if tools is not None or observer in TOOL_OBSERVERS:
-            _add(found, observer, _tool_values(tools, measured, saw))
-            if tools is not None:
-                spans.setdefault(observer, []).append(tools)
-    for observer, table in columns.state_ops.items():
-        _add(found, observer, _state_values(table, measured))
-    for observer, timed in spans.items():
-        if observer in TOOL_OBSERVERS:
-            own = _own_time(found, timed, columns, measured, observer)
-            _add(found, observer, {"own_time": own})
-    return _without_unobserved(found)
-
-
-def _add(found: dict[str, ByObserver], observer: str, values: Mapping[str, Ints]) -> None:
-    for name, column in values.items():
-        found.setdefault(name, {})[str(observer)] = column
-
-
-def _without_unobserved(found: dict[str, ByObserver]) -> dict[str, ByObserver]:
-    kept: dict[str, ByObserver] = {}
-    for name, by_observer in found.items():
-        observed = {who: v for who, v in by_observer.items() if (v != MISSING).any()}
-        if observed:
-            kept[name] = observed
-    return kept
-
-
-def _client_values(columns: Columns, measured: Measured) -> dict[str, Ints]:
-    column = {
-        name: columns.interactions[name][measured.rows]
-        for name in (
-            *("intended_start_ns", "send_ns", "first_token_ns", "last_token_ns", "end_ns"),
-            *("client_user_tokens", "client_history_tokens", "client_output_tokens", *USAGE),
-        )
-    }
-    send, end, intended = column["send_ns"], column["end_ns"], column["intended_start_ns"]
+def client_values(row: Row) -> list[int]:
+    """Return the values of `CLIENT_METRICS` of an interaction's row."""
+    _, _, _, _, _, intended, send, first, last, end, user, history, output, *usage = row
     latency = difference_us(end, send)
-    values = {
-        "latency": latency,
-        "latency_failed": latency,
-        "scheduled_latency": difference_us(end, intended),
-        "dispatch_delay": difference_us(send, intended),
-        "time_to_first_token": difference_us(column["first_token_ns"], send),
-        "inter_token_latency": _inter_token_us(
-            difference_us(column["last_token_ns"], column["first_token_ns"]),
-            column["client_output_tokens"],
-        ),
-    }
-    for name in ("client_user_tokens", "client_history_tokens", "client_output_tokens", *USAGE):
-        values[name] = column[name]
-    return values
+    gap = MISSING
+    if output >= 2 and MISSING not in (first, last):  # noqa: PLR2004 - a gap needs two
+        gaps = output - 1
+        gap = (difference_us(last, first) + gaps // 2) // gaps
+    scheduled, delay = MISSING, MISSING
+    if intended != MISSING:
+        scheduled, delay = difference_us(end, intended), difference_us(send, intended)
+    return [
+        *(latency, latency, scheduled, delay, difference_us(first, send), gap),
+        *(user, history, output, *usage),
+    ]
 
 
-def _inter_token_us(stream_us: Ints, output_tokens: Ints) -> Ints:
-    known = (stream_us != MISSING) & (output_tokens >= 2)  # noqa: PLR2004 - a gap needs two tokens
-    result = np.full(stream_us.size, MISSING, dtype=np.int64)
-    gaps = output_tokens[known] - 1
-    result[known] = (stream_us[known] + gaps // 2) // gaps
-    return result
+def inside_values(inside: Inside, told: Told, own_of_ns: int | None) -> list[int]:
+    """Return the values of `INSIDE_METRICS` of what an observer saw.
 
-
-def _seen(columns: Columns, measured: Measured) -> dict[str, Flags]:
-    """Return which interactions each observer said anything of."""
-    seen: dict[str, Flags] = {}
-    for tables in (columns.llm_calls, columns.tool_calls, columns.state_ops):
-        for observer, table in tables.items():
-            flags = seen.setdefault(observer, np.zeros(measured.size, dtype=np.bool_))
-            rows = measured.row_of_trace[table["trace"]]
-            flags[rows[rows >= 0]] = True
-    return seen
-
-
-class _CallsOf:
-    """The calls of a table that belong to measured interactions, and the row of each."""
-
-    def __init__(self, table: Table, measured: Measured) -> None:
-        rows = measured.row_of_trace[table["trace"]]
-        self._kept = rows >= 0
-        self.rows: Ints = rows[self._kept]
-        self._table = table
-        self._size = measured.size
-        self.ok = self["ok"] == 1
-
-    def __getitem__(self, name: str) -> Ints:
-        return self._table[name][self._kept]
-
-    def duration_us(self) -> Ints:
-        return difference_us(self["end_ns"], self["start_ns"])
-
-    def count(self, which: Flags) -> Ints:
-        """Return how many of the calls chosen each interaction has."""
-        return np.bincount(self.rows[which], minlength=self._size)
-
-    def total(self, values: Ints, saw: Flags, required: Flags) -> Ints:
-        """Sum a number over each interaction's calls; MISSING unless seen, and all `required`."""
-        known = values != MISSING
-        result = np.zeros(self._size, dtype=np.int64)
-        np.add.at(result, self.rows[known], values[known])
-        result[~saw | (self.count(required & ~known) > 0)] = MISSING
-        if known.size and not known.any():
-            result[:] = MISSING
-        return result
-
-
-def _llm_values(calls: _CallsOf, saw: Flags) -> dict[str, Ints]:
-    everything = np.ones(calls.rows.size, dtype=np.bool_)
-    number = calls.count(everything)
-    values = {
-        "llm_calls": np.where(saw, number, MISSING),
-        "attempts": calls.total(calls["attempts"], saw, everything),
-        "llm_time": calls.total(calls.duration_us(), saw, everything),
-    }
-    for name in USAGE:
-        values[name] = calls.total(calls[name], saw, calls.ok)
-    for name, part in TOKEN_PARTS.items():
-        values[name] = calls.total(calls[part], saw, calls.ok)
-    parts = np.stack([calls[part] for part in TOKEN_PARTS.values()])
-    known = parts != MISSING
-    counted = np.where(known.any(axis=0), np.where(known, parts, 0).sum(axis=0), MISSING)
-    values["counted_input_tokens"] = calls.total(counted, saw, calls.ok)
-    return values
-
-
-def _tool_values(table: Table | None, measured: Measured, saw: Flags) -> dict[str, Ints]:
-    if table is None:
-        zero = np.where(saw, 0, MISSING)
-        return {"tool_calls": zero, "tool_time": zero}
-    calls = _CallsOf(table, measured)
-    everything = np.ones(calls.rows.size, dtype=np.bool_)
-    return {
-        "tool_calls": np.where(saw, calls.count(everything), MISSING),
-        "tool_time": calls.total(calls.duration_us(), saw, everything),
-    }
-
-
-def _state_values(table: Table, measured: Measured) -> dict[str, Ints]:
-    return {
-        "state_reads": state_totals(table, measured, kind=StateKind.READ),
-        "state_writes": state_totals(table, measured, kind=StateKind.WRITE),
-    }
-
-
-def state_totals(
-    table: Table, measured: Measured, *, kind: StateKind, store: int | None = None
-) -> Ints:
-    """Return operations of one kind per interaction, on one store or on all; MISSING: not said."""
-    rows = measured.row_of_trace[table["trace"]]
-    chosen = (rows >= 0) & (table["kind"] == STATE_KINDS.index(kind))
-    if store is not None:
-        chosen &= table["store"] == store
-    result = np.full(measured.size, MISSING, dtype=np.int64)
-    result[rows[chosen]] = 0
-    np.add.at(result, rows[chosen], table["count"][chosen])
-    return result
-
-
-def _own_time(
-    found: dict[str, ByObserver],
-    tables: list[Table],
-    columns: Columns,
-    measured: Measured,
-    observer: str,
-) -> Ints:
-    """Return latency minus the time in which an LLM or tool call was open, in microseconds.
-
-    Only where one observer timed both kinds of call, so that the intervals are on one clock. Calls
-    may overlap: time is counted once. Never below zero, though the agent's clock may differ.
+    `own_of_ns` is the interaction's length where calls of both kinds are on one clock, else None.
     """
-    timed = np.ones(measured.size, dtype=np.bool_)
-    for name in ("llm_time", "tool_time"):
-        values = found.get(name, {}).get(observer)
-        timed &= (values != MISSING) if values is not None else False
-    busy_ns = _busy_ns(tables, measured)
-    send, end = (columns.interactions[name][measured.rows] for name in ("send_ns", "end_ns"))
-    own_us = (np.maximum(end - send - busy_ns, 0) + _NS_PER_US // 2) // _NS_PER_US
-    return np.where(timed, own_us, MISSING)
+    calls, tools = inside.llm_calls, inside.tool_calls
+    values = _llm_values(calls, told) if calls else list(_NOTHING)
+    tool_time = 0
+    if tools:
+        told.tool_calls += len(tools)
+        durations = [difference_us(tool[_TOOL_END], tool[_TOOL_START]) for tool in tools]
+        tool_time = _total("tool_time", durations, None, told)
+    values += (len(tools), tool_time)
+    values += _state_values(inside.state_ops) if inside.state_ops else _NOT_SAID
+    own = MISSING
+    if own_of_ns is not None and MISSING not in (values[2], tool_time):
+        own = (max(own_of_ns - _busy_ns(calls, tools), 0) + _NS_PER_US // 2) // _NS_PER_US
+    values.append(own)
+    return values
 
 
-def _busy_ns(tables: list[Table], measured: Measured) -> Ints:
-    """Return the length of the union of all intervals of each interaction, in nanoseconds."""
-    intervals: list[tuple[int, int, int]] = []
-    for table in tables:
-        calls = _CallsOf(table, measured)
-        start, end = calls["start_ns"], calls["end_ns"]
-        known = (start != MISSING) & (end != MISSING)
-        columns = (calls.rows[known], start[known], end[known])
-        intervals += zip(*(column.tolist() for column in columns), strict=True)
-    intervals.sort()
-    busy = np.zeros(measured.size, dtype=np.int64)
-    for row, group in groupby(intervals, key=lambda interval: interval[0]):
-        covered = None
-        for _, start_ns, end_ns in group:
-            begin = start_ns if covered is None else max(start_ns, covered)
-            if end_ns > begin:
-                busy[row] += end_ns - begin
-            covered = end_ns if covered is None else max(covered, end_ns)
+def _llm_values(calls: list[Row], told: Told) -> list[int]:
+    told.llm_calls += len(calls)
+    columns = list(zip(*calls, strict=True))
+    succeeded = columns[_OK]
+    durations = list(map(difference_us, columns[_END], columns[_START]))
+    values = [
+        len(calls),
+        _total("attempts", columns[_ATTEMPTS], None, told),
+        _total("llm_time", durations, None, told),
+    ]
+    for name, column in zip(_SUMMED, columns[_FIRST_USAGE:], strict=True):
+        values.append(_total(name, column, succeeded, told))
+    counted = [_sum_of_known(call[_FIRST_PART:]) for call in calls]
+    values.append(_total("counted_input_tokens", counted, succeeded, told))
+    return values
+
+
+def _sum_of_known(parts: Row) -> int:
+    if MISSING not in parts:
+        return sum(parts)
+    known = [part for part in parts if part != MISSING]
+    return sum(known) if known else MISSING
+
+
+def _total(metric: str, column: Sequence[int], required: Sequence[int] | None, told: Told) -> int:
+    """Sum what is known; MISSING if a call that is required (None: every one) has no number."""
+    if MISSING not in column:
+        told.numbers.add(metric)
+        return sum(column)
+    known = [cell for cell in column if cell != MISSING]
+    if known:
+        told.numbers.add(metric)
+    if required is None or any(
+        needed and cell == MISSING for needed, cell in zip(required, column, strict=True)
+    ):
+        return MISSING
+    return sum(known)
+
+
+def _state_values(ops: list[Row]) -> list[int]:
+    """Return reads and writes on all stores."""
+    totals = [MISSING, MISSING]
+    for _, kind, count in ops:
+        if kind in (_READ, _WRITE):
+            place = 0 if kind == _READ else 1
+            totals[place] = count + (0 if totals[place] == MISSING else totals[place])
+    return totals
+
+
+def _busy_ns(calls: list[Row], tools: list[Row]) -> int:
+    """Return the length of the union of all intervals, in nanoseconds: time is counted once."""
+    intervals = [(call[_START], call[_END]) for call in calls]
+    intervals += [(tool[_TOOL_START], tool[_TOOL_END]) for tool in tools]
+    busy, covered = 0, MISSING
+    for start, end in sorted(intervals, key=itemgetter(0)):
+        begin = max(start, covered)
+        if end > begin:
+            busy += end - begin
+        covered = max(end, covered)
     return busy
+
+
+def call_values(call: Row) -> list[int]:
+    """Return the values of `CALL_METRICS_IN_ORDER` of one LLM call."""
+    start, first, end, attempts, *usage = call[_START:_FIRST_PART]
+    latency = difference_us(end, start)
+    output, rate = usage[1], MISSING
+    if output != MISSING and latency > 0:
+        rate = (output * _RATE + latency // 2) // latency
+    return [latency, difference_us(first, start), rate, attempts, *usage]

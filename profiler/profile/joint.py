@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from heapq import heappush, heapreplace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from profiler.errors import ProfileError
-from profiler.profile.columns import MISSING
+from profiler.profile.interactions import CLIENT_METRICS, INSIDE_METRICS
 from profiler.profile.metrics import INTERACTION_METRICS
 from profiler.profile.model import Joint
+from profiler.profile.rows import MISSING, Names
 from profiler.profile.sample import SCALES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from profiler.profile.sections import View
+    from profiler.profile.joining import Joined
 
 LIMIT = 5000
 SEED = 1
@@ -34,43 +37,94 @@ COLUMNS = (
 """`key` is the row's place in the sample, `run` and `session` tell which rows belong together."""
 
 
-def joint_of(view: View) -> Joint:
-    """Sample the measured interactions; the cells are the believed observer's values.
+_OF_CLIENT = [name for name in _METRICS if name in CLIENT_METRICS]
+_OF_INSIDE = [name for name in _METRICS if name in INSIDE_METRICS]
+_client_cells = itemgetter(*(CLIENT_METRICS.index(name) for name in _OF_CLIENT))
+_inside_cells = itemgetter(*(INSIDE_METRICS.index(name) for name in _OF_INSIDE))
 
-    Times are of every row, failed ones too: `ok` tells them apart.
+
+class Reservoir:
+    """The interactions of the smallest keys so far, each observer's cells in eight bytes a cell.
+
+    Whose cells the profile gives is known only at the end, so those of all are kept: 0.4 kB a row
+    for each observer.
     """
-    run, measured = view.columns.run.run_id, view.measured
-    table = view.columns.interactions
-    traces = list(view.columns.traces)
-    keys = [
-        (_key(run, traces[trace]), row)
-        for row, trace in enumerate(table["trace"][measured.rows].tolist())
-    ]
-    sessions = list(view.columns.sessions)
-    turns = table["turn"][measured.rows].tolist()
-    session, ok = measured.session.tolist(), measured.ok.tolist()
-    columns = [_cells(view, name) for name in _METRICS]
-    rows = tuple(
-        (key, run, sessions[session[row]], turns[row], ok[row], *(cells[row] for cells in columns))
-        for key, row in sorted(keys)[:LIMIT]
-    )
-    return Joint(columns=COLUMNS, rows=rows, population=measured.size, limit=LIMIT, seed=SEED)
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._observers = Names()
+        # Largest key first, as heapq keeps the smallest: of (-key, -number).
+        self._heap: list[tuple[int, int, str, int, bool, array[int]]] = []
+        self.offered = 0
+
+    def offer(
+        self,
+        joined: Joined,
+        turn: int,
+        *,
+        ok: bool,
+        client: list[int],
+        insides: Mapping[str, list[int]],
+    ) -> None:
+        """Take a measured interaction if its key is small enough. Values as in `interactions`.
+
+        Times are of every row, failed ones too: `ok` tells them apart.
+        """
+        self.offered += 1
+        key = _key(self._run, joined.trace)
+        is_full = len(self._heap) >= LIMIT
+        if is_full and -key <= self._heap[0][0]:
+            return
+        cells = array("q", _client_cells(client))
+        numbers = [self._observers[observer] for observer in insides]
+        cells.extend([MISSING] * (len(_OF_INSIDE) * (max(numbers, default=-1) + 1)))
+        for number, values in zip(numbers, insides.values(), strict=True):
+            first = len(_OF_CLIENT) + len(_OF_INSIDE) * number
+            cells[first : first + len(_OF_INSIDE)] = array("q", _inside_cells(values))
+        item = (-key, -self.offered, joined.session, turn, ok, cells)
+        if is_full:
+            heapreplace(self._heap, item)
+        else:
+            heappush(self._heap, item)
+
+    def joint(self, chosen: Mapping[str, tuple[str, bool]]) -> Joint:
+        """Return the sample. `chosen`: metric to whose values, and whether seen from inside.
+
+        The reservoir is empty afterwards: the rows of the profile take the place of its own.
+        """
+        places = [self._place(name, chosen.get(name)) for name in _METRICS]
+        scales = [SCALES[INTERACTION_METRICS[name].unit].per_unit for name in _METRICS]
+        cells_of = list(zip(places, scales, strict=True))
+        rows: list[tuple[Any, ...]] = []
+        self._heap.sort()
+        while self._heap:
+            key, _, session, turn, ok, cells = self._heap.pop()
+            values = (_cell(cells, place, per_unit) for place, per_unit in cells_of)
+            rows.append((-key, self._run, session, turn, ok, *values))
+        return Joint(
+            columns=COLUMNS, rows=tuple(rows), population=self.offered, limit=LIMIT, seed=SEED
+        )
+
+    def _place(self, metric: str, chosen: tuple[str, bool] | None) -> int | None:
+        if chosen is None:
+            return None
+        observer, is_inside = chosen
+        if not is_inside:
+            return _OF_CLIENT.index(metric)
+        number = self._observers[observer]
+        return len(_OF_CLIENT) + len(_OF_INSIDE) * number + _OF_INSIDE.index(metric)
+
+
+def _cell(cells: array[int], place: int | None, per_unit: int) -> float | int | None:
+    """Return a value in its unit; None: not observed. A row ends with the last who saw it."""
+    if place is None or place >= len(cells) or cells[place] == MISSING:
+        return None
+    return cells[place] if per_unit == 1 else cells[place] / per_unit
 
 
 def _key(run: str, trace: str) -> int:
     digest = hashlib.blake2b(f"{SEED}:{run}:{trace}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> (64 - _KEY_BITS)
-
-
-def _cells(view: View, name: str) -> list[float | int | None]:
-    values = view.believed(name)
-    if values is None:
-        return [None] * view.measured.size
-    per_unit = SCALES[INTERACTION_METRICS[name].unit].per_unit
-    return [
-        None if value == MISSING else value if per_unit == 1 else value / per_unit
-        for value in values.tolist()
-    ]
 
 
 def merge_joints(joints: Iterable[Joint]) -> Joint:

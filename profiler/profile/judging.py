@@ -26,10 +26,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from scipy.special import stdtrit
-
 from profiler.measure.records import Outcome
 from profiler.profile.objectives import DROPPED_RATE, ERROR_RATE, GOODPUT, RATES, STATISTICS
+from profiler.profile.quantiles import student_t_quantile
 from profiler.profile.sample import SCALES, sample_of_distribution
 from profiler.profile.shares import fewest_trials, share_interval
 from profiler.profile.statistics import CONFIDENCE, effective_size, order_ranks
@@ -196,10 +195,10 @@ def _worth(distribution: Distribution) -> int:
     interval, stddev, k = distribution.mean_ci95, distribution.stddev, sample.sums.sessions
     if sample.sums.sum_nn == n or interval is None or not stddev:
         return by_p95
-    t_of_sessions = float(stdtrit(k - 1, 1 - _TAIL))
+    t_of_sessions = student_t_quantile(k - 1, 1 - _TAIL)
     variance = ((interval[1] - interval[0]) / 2 / t_of_sessions) ** 2
     effect = max(1.0, variance * n / stddev**2)
-    penalty = float(stdtrit(n - 1, 1 - _TAIL) / t_of_sessions) ** 2
+    penalty = (student_t_quantile(n - 1, 1 - _TAIL) / t_of_sessions) ** 2
     return min(by_p95, math.floor(n / effect * penalty))
 
 

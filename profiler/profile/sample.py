@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import Literal
 
 from profiler.errors import ProfileError
 from profiler.measure.histogram import COUNT, DURATION, TOKENS, Histogram, HistogramSpec
@@ -24,18 +22,12 @@ from profiler.profile.distribution import (
 )
 from profiler.profile.statistics import (
     ClusterSums,
-    cluster_sums,
     effective_size,
     is_narrow,
     mean_interval,
     quantile_ranks,
     sample_stddev,
 )
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Ints = npt.NDArray[np.int64]
 
 Unit = Literal["s", "tokens", "count", "tokens/s"]
 Method = Literal["measured", "reported", "counted"]
@@ -82,35 +74,6 @@ class Sample:
     sums: ClusterSums
     sum_squares: int
     p95_sums: ClusterSums
-
-
-def sample_of_values(
-    values: Ints, sessions: Ints, *, unit: Unit, method: Method, source: str, eligible: int
-) -> Sample:
-    """Sum up values (integers of the histogram's unit), each with the index of its session.
-
-    `values` must not be empty. `eligible` counts what might have been observed, at least as many.
-    """
-    histogram = Histogram(SCALES[unit].spec)
-    histogram.record_many(values)
-    _, session = np.unique(sessions, return_inverse=True)
-    sizes = np.bincount(session)
-    totals = np.zeros(sizes.size, dtype=np.int64)
-    np.add.at(totals, session, values)
-    p95 = histogram.percentile(95)
-    below = np.bincount(session, weights=values <= (0 if p95 is None else p95))
-    return Sample(
-        unit=unit,
-        method=method,
-        sources=frozenset([source]),
-        eligible=eligible,
-        smallest=int(values.min()),
-        largest=int(values.max()),
-        histogram=histogram,
-        sums=cluster_sums(sizes.tolist(), totals.tolist()),
-        sum_squares=sum(value * value for value in values.tolist()),
-        p95_sums=cluster_sums(sizes.tolist(), below.astype(np.int64).tolist()),
-    )
 
 
 def add_samples(first: Sample, second: Sample, name: str) -> Sample:
@@ -289,7 +252,7 @@ def zeros_like(sample: Sample) -> Sample:
     """
     count = sample.histogram.count + sample.histogram.out_of_range
     histogram = Histogram(sample.histogram.spec)
-    histogram.record_many(np.zeros(count, dtype=np.int64))
+    histogram.record(0, count)
     sums = sample.sums
     shape = {"sessions": sums.sessions, "sum_n": sums.sum_n, "sum_nn": sums.sum_nn}
     return Sample(

@@ -1,157 +1,104 @@
-"""The sections of a profile, from columns: interactions, calls, models, tools, stores, sessions."""
+"""The sections of a profile, from what was folded: interactions, calls, models, tools, stores."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from profiler.measure.records import StateKind
-from profiler.profile.columns import MISSING, Columns, Flags, Ints, Table
-from profiler.profile.interactions import (
-    ByObserver,
-    Measured,
-    difference_us,
-    interaction_values,
-    measured_interactions,
-    state_totals,
-)
+from profiler.measure.records import Observer, StateKind
+from profiler.profile.interactions import CALL_METRICS_IN_ORDER
 from profiler.profile.metrics import (
     CALL_METRICS,
     CALL_PREFERENCE,
     INTERACTION_METRICS,
     STATE_PREFERENCE,
-    USAGE,
     Metric,
     preference_for,
     preferred,
 )
 from profiler.profile.model import StoreProfile, ToolProfile, WholeRun
-from profiler.profile.sample import Method, Unit, distribution_of, sample_of_values
+from profiler.profile.sample import Method, distribution_of
 
 if TYPE_CHECKING:
-    from profiler.profile.distribution import Distribution
+    from collections.abc import Iterable
 
-_US_PER_S = 1_000_000
-_MILLI = 1000
+    from profiler.profile.distribution import Distribution
+    from profiler.profile.fold import CallsOfModel, Fold, Series
+    from profiler.profile.tally import Tally
+
+_CLIENT = Observer.CLIENT.value
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A journal's columns, its measured interactions, and which observer's values are believed."""
+    """What was folded, each metric as each observer saw it, and which observer is believed."""
 
-    columns: Columns
-    measured: Measured
-    values: dict[str, ByObserver]
+    folded: Fold
+    series: dict[str, dict[str, Series]]
+    from_inside: dict[str, set[str]]
+    """Interaction metric: the observers that saw it inside interactions."""
     chosen: dict[str, str]
     """Interaction metric: the observer whose values the profile gives."""
 
     @classmethod
-    def of(cls, columns: Columns) -> View:
-        """Compute every metric of every observer, and choose."""
-        measured = measured_interactions(columns)
-        values = interaction_values(columns, measured)
-        chosen = {
-            name: preferred(
-                {who: int((v != MISSING).sum()) for who, v in by_observer.items()},
-                preference_for(name),
-            )
-            for name, by_observer in values.items()
+    def of(cls, folded: Fold) -> View:
+        """Leave out what means nothing, and choose."""
+        client = folded.client
+        series = {
+            name: {_CLIENT: one}
+            for name, one in zip(client.metrics, client.series, strict=True)
+            if one.seen
         }
-        return cls(columns, measured, values, chosen)
+        from_inside: dict[str, set[str]] = {}
+        for observer, block in folded.blocks.items():
+            watches_tools = observer in folded.tool_observers
+            for name, one in zip(block.metrics, block.series, strict=True):
+                is_believed = block.told.is_believed(name, observer, watches_tools=watches_tools)
+                if one.seen and is_believed:
+                    series.setdefault(name, {})[observer] = one
+                    from_inside.setdefault(name, set()).add(observer)
+        chosen = {
+            name: preferred({who: s.seen for who, s in of_who.items()}, preference_for(name))
+            for name, of_who in series.items()
+        }
+        return cls(folded, series, from_inside, chosen)
 
-    def believed(self, metric: str) -> Ints | None:
-        """Return the chosen observer's values of a metric, one a row; None: not observed."""
-        who = self.chosen.get(metric)
-        return None if who is None else self.values[metric][who]
-
-    def population(self, metric: Metric) -> Flags:
-        """Return which interactions a metric is taken of."""
-        match metric.population:
-            case "measured":
-                return np.ones(self.measured.size, dtype=np.bool_)
+    def population(self, population: str) -> int:
+        """Return on how many interactions a metric is taken."""
+        match population:
             case "succeeded":
-                return self.measured.ok
+                return self.folded.succeeded
             case "failed":
-                return ~self.measured.ok
+                return self.folded.measured - self.folded.succeeded
+            case _:
+                return self.folded.measured
 
 
 def _distribution(
-    values: Ints, sessions: Ints, eligible: Flags, *, unit: Unit, method: Method, source: str
+    tally: Tally, *, method: Method, source: str, eligible: int
 ) -> Distribution | None:
-    """Sum up the values of the eligible rows; None if none of them was observed."""
-    known = eligible & (values != MISSING)
-    if not known.any():
+    """Sum up a tally; None if nothing was observed."""
+    if not tally.count:
         return None
-    return distribution_of(
-        sample_of_values(
-            values[known],
-            sessions[known],
-            unit=unit,
-            method=method,
-            source=source,
-            eligible=int(eligible.sum()),
-        )
-    )
+    return distribution_of(tally.sample(method=method, source=source, eligible=eligible))
 
 
 def interaction_section(view: View) -> dict[str, Distribution]:
     """Return what one interaction costs; metrics that nobody observed are absent."""
     section: dict[str, Distribution] = {}
     for name, metric in INTERACTION_METRICS.items():
-        values = view.believed(name)
-        if values is None:
+        source = view.chosen.get(name)
+        if source is None:
             continue
         found = _distribution(
-            values,
-            view.measured.session,
-            view.population(metric),
-            unit=metric.unit,
+            view.series[name][source].tally,
             method=metric.method,
-            source=view.chosen[name],
+            source=source,
+            eligible=view.population(metric.population),
         )
         if found is not None:
             section[name] = found
     return section
-
-
-@dataclass(frozen=True, slots=True)
-class _Calls:
-    """One observer's LLM calls of measured interactions: the session of each, and each metric."""
-
-    session: Ints
-    model: Ints
-    ok: Flags
-    values: dict[str, Ints]
-
-
-def _calls(table: Table, measured: Measured) -> _Calls:
-    rows = measured.row_of_trace[table["trace"]]
-    kept = rows >= 0
-    latency = difference_us(table["end_ns"][kept], table["start_ns"][kept])
-    output = table["output_tokens"][kept]
-    values = {
-        "latency": latency,
-        "time_to_first_token": difference_us(
-            table["first_token_ns"][kept], table["start_ns"][kept]
-        ),
-        "output_tokens_per_second": _rate(output, latency),
-        "attempts": table["attempts"][kept],
-    }
-    values |= {name: table[name][kept] for name in USAGE}
-    ok = table["ok"][kept] == 1
-    return _Calls(measured.session[rows[kept]], table["model"][kept], ok, values)
-
-
-def _rate(tokens: Ints, duration_us: Ints) -> Ints:
-    """Return thousandths of a token per second."""
-    known = (tokens != MISSING) & (duration_us > 0)
-    rate = np.full(tokens.size, MISSING, dtype=np.int64)
-    # 10^9 * tokens / us, rounded: exact integers up to 9 * 10^9 tokens.
-    numerator = tokens[known] * _US_PER_S * _MILLI
-    rate[known] = (numerator + duration_us[known] // 2) // duration_us[known]
-    return rate
 
 
 def llm_call_sections(
@@ -164,71 +111,59 @@ def llm_call_sections(
     """
     of_all: dict[str, Distribution] = {}
     by_model: dict[str, dict[str, Distribution]] = {}
-    tables = {who: _calls(t, view.measured) for who, t in view.columns.llm_calls.items()}
-    models = list(view.columns.models)
-    for name, metric in CALL_METRICS.items():
-        counts = {who: int((calls.values[name] != MISSING).sum()) for who, calls in tables.items()}
+    models = list(view.folded.models)
+    for place, name in enumerate(CALL_METRICS_IN_ORDER):
+        metric = CALL_METRICS[name]
+        counts = {who: calls.seen[place] for who, calls in view.folded.calls.items()}
         if not any(counts.values()):
             continue
         source = preferred(counts, CALL_PREFERENCE)
-        calls = tables[source]
-        eligible = calls.ok if metric.population == "succeeded" else np.ones_like(calls.ok)
-        for model in (None, *np.unique(calls.model).tolist()):
-            of_model = eligible if model is None else eligible & (calls.model == model)
-            found = _distribution(
-                calls.values[name],
-                calls.session,
-                of_model,
-                unit=metric.unit,
-                method=metric.method,
-                source=source,
-            )
+        calls, sessions = view.folded.calls[source], view.folded.sessions
+        every = list(calls.of_model.values())
+        found = _of_calls(metric, source, sessions.whole(calls.unions[place]), every)
+        if found is not None:
+            of_all[name] = found
+        for number, model in sorted(calls.of_model.items()):
+            tally = sessions.tally_of(model.tallies[place])
+            found = _of_calls(metric, source, tally, [model])
             if found is not None:
-                section = of_all if model is None else by_model.setdefault(models[model], {})
-                section[name] = found
+                by_model.setdefault(models[number], {})[name] = found
     return of_all, by_model
+
+
+def _of_calls(
+    metric: Metric, source: str, tally: Tally, of: Iterable[CallsOfModel]
+) -> Distribution | None:
+    is_of_all = metric.population == "measured"
+    eligible = sum(one.calls if is_of_all else one.succeeded for one in of)
+    return _distribution(tally, method=metric.method, source=source, eligible=eligible)
 
 
 def tool_section(view: View) -> dict[str, ToolProfile]:
     """Return each tool, as the observer saw it whose tool calls are believed."""
     source = view.chosen.get("tool_calls")
-    table = None if source is None else view.columns.tool_calls.get(source)
-    if source is None or table is None:
+    if source is None:
         return {}
-    measured = view.measured
-    rows = measured.row_of_trace[table["trace"]]
-    kept = rows >= 0
-    rows, number, ok = rows[kept], table["name"][kept], table["ok"][kept] == 1
-    duration = difference_us(table["end_ns"][kept], table["start_ns"][kept])
-    watched = view.values["tool_calls"][source] != MISSING
-    names = list(view.columns.tools)
+    watched = view.series["tool_calls"][source].tally
     section: dict[str, ToolProfile] = {}
-    for tool in np.unique(number).tolist():
-        mine = number == tool
-        calls = np.bincount(rows[mine], minlength=measured.size)
-        per_interaction = _distribution(
-            np.where(watched, calls, MISSING),
-            measured.session,
-            np.ones(measured.size, dtype=np.bool_),
-            unit="count",
-            method="measured",
-            source=source,
+    for name, number in view.folded.tools.items():
+        tool = view.folded.of_tool.get((source, number))
+        if tool is None:
+            continue
+        calls, per_interaction = tool.calls, tool.per_interaction[1]
+        per_interaction.add_zeros_of(watched)
+        found = _distribution(
+            per_interaction, method="measured", source=source, eligible=view.folded.measured
         )
-        assert per_interaction is not None  # noqa: S101 - a call of it was seen
-        failed = int((mine & ~ok).sum())
-        section[names[tool]] = ToolProfile(
+        assert found is not None  # noqa: S101 - a call of it was seen
+        section[name] = ToolProfile(
             duration=_distribution(
-                duration,
-                measured.session[rows],
-                mine & ok,
-                unit="s",
-                method="measured",
-                source=source,
+                tool.duration[1], method="measured", source=source, eligible=tool.succeeded
             ),
-            calls_per_interaction=per_interaction,
-            calls=int(mine.sum()),
-            failed=failed,
-            error_rate=failed / int(mine.sum()),
+            calls_per_interaction=found,
+            calls=calls,
+            failed=calls - tool.succeeded,
+            error_rate=(calls - tool.succeeded) / calls,
         )
     return section
 
@@ -242,10 +177,10 @@ def state_section(view: View) -> dict[str, StoreProfile]:
             other=delta.other,
             void_reasons=() if delta.void_reason is None else (delta.void_reason,),
         )
-        for delta in view.columns.state_deltas
+        for delta in view.folded.state_deltas
     }
     section: dict[str, StoreProfile] = {}
-    for store, number in view.columns.stores.items():
+    for store, number in view.folded.stores.items():
         kinds = {kind.value: _store_kind(view, number, kind) for kind in StateKind}
         if any(kinds.values()) or store in deltas:
             section[store] = StoreProfile(
@@ -261,73 +196,30 @@ def state_section(view: View) -> dict[str, StoreProfile]:
 
 
 def _store_kind(view: View, store: int, kind: StateKind) -> Distribution | None:
-    values = {
-        who: state_totals(table, view.measured, kind=kind, store=store)
-        for who, table in view.columns.state_ops.items()
-    }
-    counts = {who: int((v != MISSING).sum()) for who, v in values.items()}
-    if not any(counts.values()):
+    tallies = view.folded.store_kind(store, kind)
+    if not tallies:
         return None
-    source = preferred(counts, STATE_PREFERENCE)
+    source = preferred({who: tally.count for who, tally in tallies.items()}, STATE_PREFERENCE)
     return _distribution(
-        values[source],
-        view.measured.session,
-        np.ones(view.measured.size, dtype=np.bool_),
-        unit="count",
-        method="measured",
-        source=source,
+        tallies[source], method="measured", source=source, eligible=view.folded.measured
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """Sessions with a measured interaction, and those that were measured whole."""
-
-    count: int
-    completed: int
-    section: dict[str, Distribution]
-
-
-def session_section(view: View) -> Sessions:
+def session_section(view: View) -> dict[str, Distribution]:
     """Return interactions and duration of completed sessions, and think time before each turn.
 
     A session is completed if all its interactions were measured and 'ok', the last turn included.
     Those that a run's end or a failure cut short are left out of both: the few long ones among them
     are then missing, so with few interactions the means are rather too low.
     """
-    table, measured = view.columns.interactions, view.measured
-    size = len(view.columns.sessions)
-    session = table["session"]
-    whole = np.zeros(size, dtype=np.bool_)
-    whole[session[table["last_turn"] == 1]] = True
-    whole[session[(table["measured"] == 0) | (table["ok"] == 0)]] = False
-    turns = np.bincount(session, minlength=size)
-    # Sums of two extremes would overflow where a session is empty; only whole ones are used.
-    first = np.full(size, 2**62, dtype=np.int64)
-    last = np.full(size, -(2**62), dtype=np.int64)
-    np.minimum.at(first, session, table["send_ns"])
-    np.maximum.at(last, session, table["end_ns"])
-    numbers = np.arange(size)
-    section = {
-        "interactions": _distribution(
-            turns, numbers, whole, unit="count", method="measured", source="client"
-        ),
-        "duration": _distribution(
-            difference_us(last, first), numbers, whole, unit="s", method="measured", source="client"
-        ),
-        "think_time": _think_time(view),
+    sessions, think_time = view.folded.sessions, view.folded.think_time[1]
+    tallies = {
+        "interactions": (sessions.interactions, sessions.completed),
+        "duration": (sessions.duration, sessions.completed),
+        "think_time": (think_time, think_time.count),
     }
-    return Sessions(
-        count=int(np.unique(measured.session).size),
-        completed=int(whole.sum()),
-        section={name: found for name, found in section.items() if found is not None},
-    )
-
-
-def _think_time(view: View) -> Distribution | None:
-    think_ns = view.columns.interactions["think_time_ns"][view.measured.rows]
-    think_us = difference_us(think_ns, np.where(think_ns == MISSING, MISSING, 0))
-    between = think_us != MISSING
-    return _distribution(
-        think_us, view.measured.session, between, unit="s", method="measured", source="client"
-    )
+    section = {
+        name: _distribution(tally, method="measured", source=_CLIENT, eligible=eligible)
+        for name, (tally, eligible) in tallies.items()
+    }
+    return {name: found for name, found in section.items() if found is not None}

@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from scipy.special import betaincinv
-
+from profiler.profile.quantiles import beta_quantile
 from profiler.profile.statistics import CONFIDENCE, effective_size
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ def share_interval(hits: float, trials: float) -> tuple[float, float] | None:
     if trials <= 0:
         return None
     misses = trials - hits
-    lower = 0.0 if hits <= 0 else float(betaincinv(hits, misses + 1, _TAIL))
-    upper = 1.0 if misses <= 0 else float(betaincinv(hits + 1, misses, 1 - _TAIL))
+    lower = 0.0 if hits <= 0 else beta_quantile(hits, misses + 1, _TAIL)
+    upper = 1.0 if misses <= 0 else beta_quantile(hits + 1, misses, 1 - _TAIL)
     return lower, upper
 
 

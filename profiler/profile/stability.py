@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from array import array
 from collections import defaultdict
 
-import numpy as np
-
+from profiler.measure.histogram import DURATION, ClusterHistogram
 from profiler.profile.distribution import MEAN_TOLERANCE, P95_TOLERANCE
 from profiler.profile.statistics import (
-    cluster_sums,
+    ClusterSums,
     is_narrow,
     mean_interval,
     quantile_ranks,
@@ -23,20 +22,27 @@ class _Running:
     """Values of one metric so far: the sum and size of each session, in O(1) a value."""
 
     def __init__(self) -> None:
-        self.sizes: dict[int, int] = defaultdict(int)
-        self.totals: dict[int, int] = defaultdict(int)
+        self.sums = ClusterSums()
+        self._sessions: dict[int, tuple[int, int]] = {}
 
     def add(self, session: int, value: int) -> None:
-        self.sizes[session] += 1
-        self.totals[session] += value
+        n, s = self._sessions.get(session, (0, 0))
+        self._sessions[session] = n + 1, s + value
+        self.sums += ClusterSums(
+            sessions=0 if n else 1,
+            sum_n=1,
+            sum_s=value,
+            sum_nn=2 * n + 1,
+            sum_ss=2 * s * value + value * value,
+            sum_ns=n * value + s + value,
+        )
 
     def is_mean_stable(self) -> bool:
         """Tell whether the mean is; also true if the metric was never observed."""
-        if not self.sizes:
+        if not self.sums.sum_n:
             return True
-        sums = cluster_sums(list(self.sizes.values()), list(self.totals.values()))
-        interval = mean_interval(sums)
-        mean = sums.sum_s / sums.sum_n
+        interval = mean_interval(self.sums)
+        mean = self.sums.sum_s / self.sums.sum_n
         return interval is not None and is_narrow(mean, interval, MEAN_TOLERANCE)
 
 
@@ -46,13 +52,16 @@ class RunningStability:
     The same statistics as in the profile: latency (mean and p95), LLM calls and input tokens
     (means). A metric of calls that nobody observes does not hold a run up; latency does, as long
     as nothing succeeded.
+
+    Kept are 8 bytes for each interaction that succeeded, its latency, since nothing here says when
+    a session has ended, and about 0.5 kB for each session. The p95 comes from a histogram.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._latency = _Running()
-        self._latencies_us: list[int] = []
-        self._latency_sessions: list[int] = []
+        self._latencies = ClusterHistogram(DURATION)
+        self._latencies_of: dict[int, array[int]] = defaultdict(lambda: array("q"))
         self._llm_calls = _Running()
         self._input_tokens = _Running()
 
@@ -68,8 +77,9 @@ class RunningStability:
         if latency_s is not None:
             latency_us = round(latency_s * _US_PER_S)
             self._latency.add(number, latency_us)
-            self._latencies_us.append(latency_us)
-            self._latency_sessions.append(number)
+            others = self._latencies_of[number]
+            self._latencies.join(latency_us, others)
+            others.append(latency_us)
         if llm_calls is not None:
             self._llm_calls.add(number, llm_calls)
         if input_tokens is not None:
@@ -78,7 +88,7 @@ class RunningStability:
     def unstable(self) -> list[str]:
         """Name the key metrics that are not stable yet; empty: the run may stop."""
         checks = {
-            "latency mean": bool(self._latencies_us) and self._latency.is_mean_stable(),
+            "latency mean": self._latency.sums.sum_n > 0 and self._latency.is_mean_stable(),
             "latency p95": self._is_p95_stable(),
             "llm_calls mean": self._llm_calls.is_mean_stable(),
             "input_tokens mean": self._input_tokens.is_mean_stable(),
@@ -86,15 +96,15 @@ class RunningStability:
         return [name for name, stable in checks.items() if not stable]
 
     def _is_p95_stable(self) -> bool:
-        if not self._latencies_us:
+        histogram, sums = self._latencies.histogram(), self._latency.sums
+        p95, n = histogram.percentile(95), histogram.count
+        if p95 is None or histogram.out_of_range:
             return False
-        values = np.asarray(self._latencies_us)
-        ordered = np.sort(values)
-        p95 = int(ordered[math.ceil(values.size * 95 / 100) - 1])
-        below = np.bincount(self._latency_sessions, weights=values <= p95)
-        sizes = np.bincount(self._latency_sessions)
-        ranks = quantile_ranks(cluster_sums(sizes.tolist(), below.astype(int).tolist()), _P95)
+        below, sum_ns, sum_ss = self._latencies.at_or_below(p95)
+        shape = {"sessions": sums.sessions, "sum_n": n, "sum_nn": sums.sum_nn}
+        indicator = ClusterSums(**shape, sum_s=below, sum_ss=sum_ss, sum_ns=sum_ns)
+        ranks = quantile_ranks(indicator, _P95)
         if ranks is None:
             return False
-        interval = float(ordered[ranks[0] - 1]), float(ordered[ranks[1] - 1])
-        return is_narrow(p95, interval, P95_TOLERANCE)
+        low, high = (histogram.percentile(100 * (rank - 0.5) / n) or 0 for rank in ranks)
+        return is_narrow(p95, (low, high), P95_TOLERANCE)

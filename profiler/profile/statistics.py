@@ -19,10 +19,12 @@ Sources:
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from scipy.special import bdtr, stdtrit
+from profiler.profile.quantiles import binomial_cdf, student_t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +90,7 @@ def mean_interval(sums: ClusterSums) -> tuple[float, float] | None:
         return None
     numerator, divisor = _deviation_squares(sums)
     variance = k * numerator / ((k - 1) * divisor * sums.sum_n**2)
-    half = float(stdtrit(k - 1, 1 - _TAIL)) * math.sqrt(variance)
+    half = student_t_quantile(k - 1, 1 - _TAIL) * math.sqrt(variance)
     mean = sums.sum_s / sums.sum_n
     return mean - half, mean + half
 
@@ -128,10 +130,11 @@ def effective_size(indicator: ClusterSums) -> int:
         return 0
     if indicator.sum_nn == n:
         return n
-    penalty = float(stdtrit(n - 1, 1 - _TAIL) / stdtrit(k - 1, 1 - _TAIL)) ** 2
+    penalty = (student_t_quantile(n - 1, 1 - _TAIL) / student_t_quantile(k - 1, 1 - _TAIL)) ** 2
     return min(n, math.floor(n / design_effect(indicator) * penalty))
 
 
+@lru_cache(maxsize=1024)
 def order_ranks(n: int, quantile: float) -> tuple[int, int] | None:
     """Return ranks (1 to n) of the order statistics that bracket a quantile in 95 % of samples.
 
@@ -139,18 +142,15 @@ def order_ranks(n: int, quantile: float) -> tuple[int, int] | None:
     binomial(n, quantile) (Conover). None where n is too small for either: the p95 needs 72 values,
     the p99 368.
     """
-    upper = next(
-        (u for u in range(_near(n, quantile), n + 1) if 1 - bdtr(u - 1, n, quantile) <= _TAIL), None
-    )
-    if upper is None or bdtr(0, n, quantile) > _TAIL:
-        return None
-    lower = next(r for r in range(upper, 0, -1) if bdtr(r - 1, n, quantile) <= _TAIL)
-    return lower, upper
 
+    def at_most(rank: int) -> float:
+        return binomial_cdf(rank, n, quantile)
 
-def _near(n: int, quantile: float) -> int:
-    """Return a rank that is surely below the upper one: the binomial's mean."""
-    return max(1, math.floor(n * quantile))
+    # Both probabilities are monotonous in the rank: each is found by halving.
+    ranks = range(1, n + 1)
+    upper = 1 + bisect_left(ranks, True, key=lambda u: 1 - at_most(u - 1) <= _TAIL)  # noqa: FBT003
+    lower = bisect_left(ranks, True, key=lambda r: at_most(r - 1) > _TAIL)  # noqa: FBT003
+    return None if upper > n or lower < 1 else (lower, upper)
 
 
 def quantile_ranks(indicator: ClusterSums, quantile: float) -> tuple[int, int] | None:

@@ -15,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiler.errors import ProfileError
-from profiler.measure.histogram import COUNT, DURATION, TOKENS, Histogram, HistogramSpec
+from profiler.measure.histogram import (
+    COUNT,
+    DURATION,
+    TOKENS,
+    ClusterHistogram,
+    Histogram,
+    HistogramSpec,
+)
 
 # HdrHistogram_c's encodings of its standard test histogram, 1 to 3,600,000,000 at 3 digits: 1,000
 # recorded 10,000 times and 100,000,000 once; and the same corrected for coordinated omission with
@@ -372,3 +379,56 @@ def test_a_histogram_shows_what_is_in_it():
 def test_a_spec_without_a_layout_is_refused(lowest, highest, digits):
     with pytest.raises(ValueError, match=r"digits|range"):
         HistogramSpec(name="x", value_unit="us", lowest=lowest, highest=highest, digits=digits)
+
+
+# Clusters
+
+clusters = st.lists(
+    st.lists(st.integers(-3, DURATION.highest + 10**7), min_size=1, max_size=6), max_size=15
+)
+
+
+def sums_at(groups: list[list[int]], bound: int) -> tuple[int, int, int]:
+    below = [sum(value <= bound for value in group) for group in groups]
+    return (
+        sum(below),
+        sum(b * len(group) for b, group in zip(below, groups, strict=True)),
+        sum(b * b for b in below),
+    )
+
+
+def clustered(groups: list[list[int]]) -> ClusterHistogram:
+    found = ClusterHistogram(DURATION)
+    for group in groups:
+        found.add(sorted(group))
+    return found
+
+
+@given(clusters, st.sampled_from([5, 50, 95, 100]))
+def test_sums_over_clusters_are_known_at_any_percentile(groups: list[list[int]], p: int):
+    found = clustered(groups)
+    histogram = found.histogram()
+    assert histogram == histogram_of([value for group in groups for value in group])
+    bound = histogram.percentile(p) or 0
+    assert found.at_or_below(bound) == sums_at(groups, bound)
+
+
+@given(clusters)
+def test_a_cluster_that_grows_is_one_that_was_whole(groups: list[list[int]]):
+    grown = ClusterHistogram(DURATION)
+    for group in groups:
+        for place, value in enumerate(group):
+            grown.join(value, group[:place])
+    whole = clustered(groups)
+    assert grown.histogram() == whole.histogram()
+    bound = whole.histogram().percentile(95) or 0
+    assert grown.at_or_below(bound) == whole.at_or_below(bound)
+
+
+@given(clusters, st.lists(st.integers(1, 9), max_size=5))
+def test_zeros_are_clusters_like_others(groups: list[list[int]], sizes: list[int]):
+    found = clustered(groups)
+    found.add_zeros(sum(sizes), sum(size * size for size in sizes))
+    expected = clustered([*groups, *([0] * size for size in sizes)])
+    assert found.histogram() == expected.histogram()
+    assert found.at_or_below(0) == expected.at_or_below(0)

@@ -26,8 +26,8 @@ from profiler.measure.records import (
     Usage,
 )
 from profiler.profile.build import build_profile
-from profiler.profile.columns import collect
 from profiler.profile.distribution import Distribution
+from profiler.profile.fold import fold
 from profiler.profile.model import dump_profile
 from tests.profile.journals import (
     END,
@@ -567,15 +567,15 @@ def test_a_journal_that_is_none_is_refused(tmp_path: Path):
     with pytest.raises(JournalError):
         build_profile(tmp_path / "nothing")
     with pytest.raises(ProfileError, match="no run"):
-        collect([], "here")
+        fold([], "here")
     with pytest.raises(ProfileError, match="no run"):
-        collect([END], "here")
+        fold([END], "here")
 
 
 @pytest.mark.parametrize("attempts", ["three", 1.5, 2**64])
 def test_a_value_that_is_no_integer_is_refused_with_its_place(tmp_path: Path, attempts: Any):
     records: list[Record] = [run(), interaction("a"), llm_call("a", attempts=attempts)]
     with pytest.raises(ProfileError, match="here: event 3 holds a value that is no integer"):
-        collect(records, "here")
+        fold(records, "here")
     with pytest.raises(ProfileError, match="second run"):
-        collect([run(), run()], "here")
+        fold([run(), run()], "here")

@@ -11,7 +11,6 @@ from scipy.stats import linregress, t
 
 from profiler.measure.journal import read_journal
 from profiler.measure.records import Outcome, Phase
-from profiler.profile.columns import collect
 from profiler.profile.drift import drift_in, drift_of
 from tests.profile.journals import MS, interaction, write
 
@@ -74,12 +73,12 @@ def test_a_journal_counts_from_intended_starts_of_what_was_measured_and_succeede
     records.append(interaction("w", phase=Phase.WARMUP, intended_start_ns=0, end_ns=9**12))
     records.append(interaction("f", outcome=Outcome.TIMEOUT, intended_start_ns=0, end_ns=9**12))
     run_dir = write(tmp_path, *records)
-    drift = drift_in(collect(read_journal(run_dir), "x"))
+    drift = drift_in(read_journal(run_dir))
     assert drift is not None
     assert drift.slope == pytest.approx(0.5)
 
 
 def test_closed_loop_and_an_empty_journal_have_no_drift(tmp_path: Path):
     closed = write(tmp_path, *(interaction(f"t{i}", send_ns=i) for i in range(100)))
-    assert drift_in(collect(read_journal(closed), "x")) is None
-    assert drift_in(collect(read_journal(write(tmp_path)), "x")) is None
+    assert drift_in(read_journal(closed)) is None
+    assert drift_in(read_journal(write(tmp_path))) is None

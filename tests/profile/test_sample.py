@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections import defaultdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,17 +14,19 @@ from profiler.profile.sample import (
     add_samples,
     distribution_of,
     sample_of_distribution,
-    sample_of_values,
     zeros_like,
 )
+from profiler.profile.tally import Tally
 
 
 def sample(values, sessions=None, unit="tokens", method="reported", source="response"):
-    array = np.asarray(values, dtype=np.int64)
-    groups = np.arange(array.size) if sessions is None else np.asarray(sessions, dtype=np.int64)
-    return sample_of_values(
-        array, groups, unit=unit, method=method, source=source, eligible=array.size
-    )
+    of_session = defaultdict(list)
+    for place, value in enumerate(values):
+        of_session[place if sessions is None else sessions[place]].append(value)
+    tally = Tally(unit)
+    for session in of_session.values():
+        tally.add(session)
+    return tally.sample(method=method, source=source, eligible=len(values))
 
 
 def distribution(values, *args, **kwargs) -> Distribution:

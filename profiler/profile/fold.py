@@ -1,0 +1,472 @@
+"""Folds a journal, in one reading, into sums and histograms that do not grow with it.
+
+What is kept is bounded by what is in flight (`joining`, `sessions`), by the number of metrics times
+observers, models, tools and stores, and by the size of the joint sample. Nothing is kept for an
+interaction that has ended.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from profiler.errors import ProfileError
+from profiler.measure.records import (
+    DriverSample,
+    End,
+    Interaction,
+    LlmCall,
+    Observer,
+    Outcome,
+    Phase,
+    Run,
+    StateDelta,
+    StateOp,
+    ToolCall,
+)
+from profiler.profile.goodput import Judge, goodput_text
+from profiler.profile.interactions import (
+    CALL_METRICS_IN_ORDER,
+    CLIENT_METRICS,
+    INSIDE_METRICS,
+    TOOL_OBSERVERS,
+    Told,
+    call_values,
+    client_values,
+    inside_values,
+)
+from profiler.profile.joining import WINDOW, Joined, Joiner
+from profiler.profile.joint import Reservoir
+from profiler.profile.metrics import CALL_METRICS, INTERACTION_METRICS, USAGE
+from profiler.profile.objectives import parse_goodput
+from profiler.profile.rows import (
+    MISSING,
+    NO_MODEL,
+    STATE_KINDS,
+    Names,
+    difference_us,
+    interaction_row,
+    llm_call_row,
+    rate_limit_row,
+    state_op_row,
+    tool_call_row,
+)
+from profiler.profile.sessions import Session, Sessions, Union
+from profiler.profile.trust import add_loop_lags, loop_lag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from profiler.measure.records import Record, StateKind
+    from profiler.profile.joining import Inside
+    from profiler.profile.model import LoopLag
+    from profiler.profile.objectives import Objective
+    from profiler.profile.rows import Row
+    from profiler.profile.sample import Unit
+    from profiler.profile.tally import Tally
+
+_CLIENT = Observer.CLIENT.value
+_TOLERANCE_US = 1000
+_DRIVER_BATCH = 100
+
+_ALL, _OK, _FAILED = 1, 2, 4
+_POPULATIONS = {"measured": _ALL, "succeeded": _OK, "failed": _FAILED}
+_USAGE_OF_CLIENT = slice(CLIENT_METRICS.index(USAGE[0]), CLIENT_METRICS.index(USAGE[-1]) + 1)
+_USAGE_INSIDE = slice(INSIDE_METRICS.index(USAGE[0]), INSIDE_METRICS.index(USAGE[-1]) + 1)
+_TOOL_CALLS = INSIDE_METRICS.index("tool_calls")
+_NO_USAGE = [MISSING] * len(USAGE)
+
+
+@dataclass(slots=True)
+class Series:
+    """One metric as one observer saw it: on how many interactions, and those of its population."""
+
+    number: int
+    tally: Tally
+    population: int
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class Block:
+    """Everything one observer says of interactions, metric by metric in a fixed order."""
+
+    observer: str
+    metrics: tuple[str, ...]
+    series: list[Series]
+    told: Told = field(default_factory=Told)
+
+
+@dataclass(slots=True)
+class CallsOfModel:
+    """The LLM calls of one model: how many, and the numbers of their tallies, metric by metric."""
+
+    tallies: list[int]
+    calls: int = 0
+    succeeded: int = 0
+
+
+@dataclass(slots=True)
+class Calls:
+    """One observer's LLM calls: by model, all together, and how many have each metric."""
+
+    of_model: dict[int, CallsOfModel] = field(default_factory=dict)
+    unions: list[Union] = field(default_factory=lambda: [Union() for _ in CALL_METRICS_IN_ORDER])
+    seen: list[int] = field(default_factory=lambda: [0] * len(CALL_METRICS_IN_ORDER))
+
+
+@dataclass(slots=True)
+class ToolTally:
+    """One tool, as one observer saw it."""
+
+    duration: tuple[int, Tally]
+    per_interaction: tuple[int, Tally]
+    calls: int = 0
+    succeeded: int = 0
+
+
+@dataclass(slots=True)
+class Limits:
+    """Rate limits of one model, as one observer saw them; fields in the order of `RateLimit`."""
+
+    calls: int = 0
+    http_429: int = 0
+    lowest: list[int | None] = field(default_factory=lambda: [None] * 7)
+    highest: list[int | None] = field(default_factory=lambda: [None] * 7)
+
+    def take(self, row: Row) -> None:
+        """Add the headers of one call."""
+        for place, value in enumerate(row):
+            if value != MISSING:
+                low, high = self.lowest[place], self.highest[place]
+                self.lowest[place] = value if low is None else min(low, value)
+                self.highest[place] = value if high is None else max(high, value)
+
+
+@dataclass(slots=True)
+class Compared:
+    """Two observers of a metric, on the interactions that both saw."""
+
+    compared: int = 0
+    differing: int = 0
+    difference: int = 0
+
+    def take(self, difference: int, tolerance: int) -> None:
+        """Add the difference of one interaction."""
+        self.compared += 1
+        self.differing += abs(difference) > tolerance
+        self.difference += difference
+
+
+class Fold:
+    """All of a journal that a profile is made of. `take` its records in order, then `close`."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        keep_open: frozenset[str] = frozenset(),
+        objectives: Sequence[Objective] = (),
+        believed: Mapping[str, str | None] | None = None,
+        window: int = WINDOW,
+    ) -> None:
+        self.run = run
+        self.end: End | None = None
+        self.joiner = Joiner(self._join, window=window, keep_open=keep_open)
+        self.sessions = Sessions(window)
+        self.judge = Judge(objectives, believed)
+        self.joint = Reservoir(run.run_id)
+        self.models, self.tools, self.stores = Names(), Names(), Names()
+        self.tool_observers: set[str] = set()
+        self.failed: dict[str, int] = {}
+        self.state_deltas: list[StateDelta] = []
+        self.measured = self.succeeded = self.warmup = 0
+        self.window_ns: tuple[int, int] | None = None
+        self.any_intended = False
+        self.dropped: int | None = None
+        self.unmatched: dict[str, int] = {}
+        self.client = self._block(_CLIENT, CLIENT_METRICS)
+        self.blocks: dict[str, Block] = {}
+        self.think_time = self.sessions.tally("s")
+        self.calls: dict[str, Calls] = {}
+        self.of_tool: dict[tuple[str, int], ToolTally] = {}
+        self.of_store: dict[tuple[str, int, int], tuple[int, Tally]] = {}
+        self.limits: dict[tuple[str, int], Limits] = {}
+        self.compared: dict[tuple[str, str, str], Compared] = {}
+        self._lag = loop_lag_of(())
+        self._driver: list[DriverSample] = []
+        self._number = 0
+
+    def take(self, record: Record) -> None:
+        """Take a record. Raises `TypeError` or `OverflowError` for what cannot be in it."""
+        match record:
+            case LlmCall():
+                self._take_llm_call(record)
+            case ToolCall():
+                observer = record.observer.value
+                self.tool_observers.add(observer)
+                row = tool_call_row(record, self.tools[record.name])
+                self.joiner.of(record.trace_id).seen_by(observer).tool_calls.append(row)
+            case StateOp():
+                row = state_op_row(record, self.stores[record.store])
+                inside = self.joiner.of(record.trace_id).seen_by(record.observer.value)
+                inside.state_ops.append(row)
+            case Interaction():
+                self._take_interaction(record)
+            case StateDelta():
+                self.state_deltas.append(record)
+            case DriverSample():
+                self._take_driver_sample(record)
+            case End():
+                self.end = record
+            case Run():
+                raise TypeError("a second run")
+
+    def close(self) -> None:
+        """Take what is still open: the journal has ended."""
+        self.unmatched = self.joiner.close()
+        self.sessions.close()
+
+    def loop_lag(self) -> LoopLag:
+        """Return how the harness watched itself."""
+        self._lag = add_loop_lags((self._lag, loop_lag_of(self._driver)))
+        self._driver = []
+        return self._lag
+
+    def _take_driver_sample(self, record: DriverSample) -> None:
+        self.dropped = record.dropped if self.dropped is None else max(self.dropped, record.dropped)
+        self._driver.append(record)
+        if len(self._driver) >= _DRIVER_BATCH:
+            self.loop_lag()
+
+    def _take_interaction(self, record: Interaction) -> None:
+        row = interaction_row(record)
+        self.any_intended = self.any_intended or record.intended_start_ns is not None
+        if record.phase is Phase.MEASURE:
+            send, end = record.send_ns, record.end_ns
+            if self.window_ns is not None:
+                send, end = min(send, self.window_ns[0]), max(end, self.window_ns[1])
+            self.window_ns = send, end
+            if record.outcome is not Outcome.OK:
+                kind = record.outcome.value
+                # The kind is ours and bounded; error_detail, the target's text, is not used.
+                if record.error_kind is not None and record.error_kind != kind:
+                    kind = f"{kind}/{record.error_kind}"
+                self.failed[kind] = self.failed.get(kind, 0) + 1
+        if self.joiner.end(record.trace_id, record.session, row):
+            self.sessions.keep(record.session)
+
+    def _take_llm_call(self, record: LlmCall) -> None:
+        observer = record.observer.value
+        model = self.models[NO_MODEL if record.model is None else record.model]
+        row = llm_call_row(record, model)
+        self.joiner.of(record.trace_id).seen_by(observer).llm_calls.append(row)
+        limits = self.limits.get((observer, model))
+        if limits is None:
+            limits = self.limits[observer, model] = Limits()
+        limits.calls += 1
+        limits.http_429 += record.outcome is Outcome.HTTP_429
+        if record.rate_limit is not None:
+            limits.take(rate_limit_row(record.rate_limit))
+
+    def _join(self, joined: Joined) -> None:
+        row = joined.row
+        assert row is not None  # noqa: S101 - for the type checker: only these are handed on
+        measured, ok, last_turn, turn, think, _, send, _, _, end, *_ = row
+        self._number += 1
+        session = self.sessions.turn(joined.session, self._number, send, end)
+        session.has_last_turn = session.has_last_turn or bool(last_turn)
+        session.is_whole = session.is_whole and bool(measured and ok)
+        if last_turn or not ok:
+            self.sessions.ended(joined.session, self._number)
+        if not measured:
+            self.warmup += 1
+            return
+        session.measured += 1
+        self.measured += 1
+        self.succeeded += ok
+        if think != MISSING:
+            session.numbers.append(self.think_time[0])
+            session.values.append(difference_us(think, 0))
+        self._fold(joined, row, session, ok=bool(ok), turn=turn)
+
+    def _fold(self, joined: Joined, row: Row, session: Session, *, ok: bool, turn: int) -> None:
+        population = _ALL | (_OK if ok else _FAILED)
+        client = client_values(row)
+        _add(session, self.client.series, client, population)
+        insides = {
+            observer: self._fold_inside(observer, inside, row, session, population)
+            for observer, inside in joined.inside.items()
+        }
+        if len(insides) > 1 or (insides and client[_USAGE_OF_CLIENT] != _NO_USAGE):
+            self._compare(client, list(insides.items()))
+        if self.judge.objectives:
+            self.judge.judge(session, client, insides, ok=ok)
+        self.joint.offer(joined, turn, ok=ok, client=client, insides=insides)
+
+    def _fold_inside(
+        self, observer: str, inside: Inside, row: Row, session: Session, population: int
+    ) -> list[int]:
+        block = self.blocks.get(observer)
+        if block is None:
+            block = self.blocks[observer] = self._block(observer, INSIDE_METRICS)
+        length_ns = row[9] - row[6] if observer in TOOL_OBSERVERS else None
+        values = inside_values(inside, block.told, length_ns)
+        _add(session, block.series, values, population)
+        if inside.llm_calls:
+            self._fold_llm_calls(observer, inside.llm_calls, session)
+        if inside.tool_calls:
+            self._fold_tools(block, inside.tool_calls, session)
+        if inside.state_ops:
+            self._fold_state(observer, inside.state_ops, session)
+        return values
+
+    def _block(self, observer: str, metrics: tuple[str, ...]) -> Block:
+        series = []
+        for name in metrics:
+            metric = INTERACTION_METRICS[name]
+            number, tally = self.sessions.tally(metric.unit)
+            series.append(Series(number, tally, _POPULATIONS[metric.population]))
+        return Block(observer, metrics, series)
+
+    def _fold_llm_calls(self, observer: str, rows: list[Row], session: Session) -> None:
+        calls = self.calls.get(observer)
+        if calls is None:
+            calls = self.calls[observer] = Calls()
+        for row in rows:
+            ok, model = row[0], row[1]
+            of_model = calls.of_model.get(model)
+            if of_model is None:
+                of_model = calls.of_model[model] = self._calls_of_model(calls)
+            of_model.calls += 1
+            of_model.succeeded += ok
+            for place, value in enumerate(call_values(row)):
+                if value != MISSING:
+                    calls.seen[place] += 1
+                    if ok or _IS_OF_ALL[place]:
+                        session.numbers.append(of_model.tallies[place])
+                        session.values.append(value)
+
+    def _calls_of_model(self, calls: Calls) -> CallsOfModel:
+        units: list[Unit] = [CALL_METRICS[name].unit for name in CALL_METRICS_IN_ORDER]
+        pairs = zip(calls.unions, units, strict=True)
+        return CallsOfModel([self.sessions.member(union, unit) for union, unit in pairs])
+
+    def _fold_tools(self, block: Block, rows: list[Row], session: Session) -> None:
+        for tool, times in Counter(row[1] for row in rows).items():
+            found = self.of_tool.get((block.observer, tool))
+            if found is None:
+                found = self.of_tool[block.observer, tool] = ToolTally(
+                    self.sessions.tally("s"),
+                    self.sessions.tally("count", padded_to=block.series[_TOOL_CALLS].number),
+                )
+            found.calls += times
+            session.numbers.append(found.per_interaction[0])
+            session.values.append(times)
+        for ok, tool, start, end in rows:
+            if ok:
+                found = self.of_tool[block.observer, tool]
+                found.succeeded += 1
+                duration = difference_us(end, start)
+                if duration != MISSING:
+                    session.numbers.append(found.duration[0])
+                    session.values.append(duration)
+
+    def _fold_state(self, observer: str, rows: list[Row], session: Session) -> None:
+        totals: dict[tuple[int, int], int] = {}
+        for store, kind, count in rows:
+            totals[store, kind] = totals.get((store, kind), 0) + count
+        for (store, kind), total in totals.items():
+            key = (observer, store, kind)
+            found = self.of_store.get(key)
+            if found is None:
+                found = self.of_store[key] = self.sessions.tally("count")
+            session.numbers.append(found[0])
+            session.values.append(total)
+
+    def _compare(self, client: list[int], insides: list[tuple[str, list[int]]]) -> None:
+        clients = (_CLIENT, client[_USAGE_OF_CLIENT])
+        for place, (a, mine) in enumerate(insides):
+            self._compare_two(USAGE, clients, (a, mine[_USAGE_INSIDE]))
+            for other in insides[place + 1 :]:
+                self._compare_two(INSIDE_METRICS, (a, mine), other)
+
+    def _compare_two(
+        self,
+        metrics: tuple[str, ...],
+        first: tuple[str, list[int]],
+        second: tuple[str, list[int]],
+    ) -> None:
+        a, b = first[0], second[0]
+        for name, mine, other in zip(metrics, first[1], second[1], strict=True):
+            if MISSING in (mine, other):
+                continue
+            difference, key = mine - other, (name, a, b)
+            if a > b:  # which way round is for the profile to choose: here one way always
+                difference, key = -difference, (name, b, a)
+            compared = self.compared.get(key)
+            if compared is None:
+                compared = self.compared[key] = Compared()
+            tolerance = _TOLERANCE_US if INTERACTION_METRICS[name].unit == "s" else 0
+            compared.take(difference, tolerance)
+
+    def store_kind(self, store: int, kind: StateKind) -> dict[str, Tally]:
+        """Return, by observer, the tally of a kind of operations on a store."""
+        wanted = store, STATE_KINDS.index(kind)
+        return {
+            observer: tally
+            for (observer, *of), (_, tally) in self.of_store.items()
+            if tuple(of) == wanted
+        }
+
+
+_IS_OF_ALL = [CALL_METRICS[name].population == "measured" for name in CALL_METRICS_IN_ORDER]
+
+
+def _add(session: Session, series: list[Series], values: list[int], population: int) -> None:
+    """Put an interaction's values of one observer into its session."""
+    add_number, add_value = session.numbers.append, session.values.append
+    for one, value in zip(series, values, strict=True):
+        if value != MISSING:
+            one.seen += 1
+            if one.population & population:
+                add_number(one.number)
+                add_value(value)
+
+
+def fold(
+    records: Iterable[Record],
+    where: str,
+    *,
+    keep_open: frozenset[str] = frozenset(),
+    believed: Mapping[str, str | None] | None = None,
+    window: int = WINDOW,
+) -> Fold:
+    """Fold all records of a journal, the `Run` first.
+
+    `keep_open` are traces that a reading before found to be spread wide; `believed` says by whose
+    values of a metric goodput is judged (None: by those of the first observer that has one).
+
+    Raises `ProfileError` and `UsageError` for goodput objectives that make no sense, and
+    `ProfileError` naming `where` if a record holds something else than an integer where one
+    belongs. Errors of the journal itself are `JournalError`s of `records`.
+    """
+    stream = iter(records)
+    run = next(stream, None)
+    if not isinstance(run, Run):
+        raise ProfileError("there is no run in the journal", where=where)
+    text = goodput_text(run.manifest, where)
+    objectives = () if text is None else parse_goodput(text, where=where)
+    folded = Fold(run, keep_open=keep_open, objectives=objectives, believed=believed, window=window)
+    for number, record in enumerate(stream, 2):
+        try:
+            folded.take(record)
+        except (TypeError, OverflowError) as exc:
+            raise ProfileError(
+                f"event {number} holds a value that is no integer of 64 bits: {exc}",
+                where=where,
+                fix="The journal was damaged, or another program wrote it: run the workload again",
+            ) from exc
+    folded.close()
+    return folded
