@@ -7,8 +7,9 @@ turns the two into an `Exchange`, and is the only place that knows about sockets
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from profiler.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from profiler.measure.records import Outcome, Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Outgoing:
     """One HTTP request: what to send for one user message.
 
@@ -30,7 +31,7 @@ class Outgoing:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reply:
     """What a protocol read from a response.
 
@@ -91,7 +92,7 @@ class Endpoint(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Exchange:
     """One request and all that came back. Times in nanoseconds on the harness clock."""
 

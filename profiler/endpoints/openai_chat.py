@@ -6,13 +6,15 @@ wants; the session id goes along as `x-session-id`, for agents that keep the his
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from profiler.endpoints.body import Body
 from profiler.endpoints.exchange import Outgoing, Reply
-from profiler.endpoints.sse import EventTooLongError, timed_events
+from profiler.endpoints.sse import EventTooLongError, PlainStream, timed_events
 from profiler.measure.records import Usage
 
 if TYPE_CHECKING:
@@ -172,6 +174,8 @@ class ChatStreamReader(Body):
 
     def _read(self) -> tuple[str, str] | None:
         """Take all events up to one that breaks the protocol; return how it does."""
+        if self._read_plain():
+            return None
         data: list[bytes] = []
         times_ns: list[int] = []
         broken = None
@@ -184,52 +188,65 @@ class ChatStreamReader(Body):
                     times_ns.append(at_ns)
         except EventTooLongError as exc:
             broken = ("event_too_long", str(exc))
-        for chunk, at_ns in zip(_parsed(data), times_ns, strict=False):
+        for event, at_ns in zip(data, times_ns, strict=True):
+            chunk = _parsed(event)
             if not isinstance(chunk, dict):
                 return "event_not_json", "an event of the stream is no JSON object"
-            self._take(chunk, at_ns)
+            if self._take(chunk):
+                self._note_content(at_ns)
         return broken
 
-    def _take(self, chunk: dict[str, Any], at_ns: int) -> None:
-        if chunk.get("error") is not None:
+    def _read_plain(self) -> bool:
+        """Take all events of a stream in its usual form at once; False: it is none, untouched."""
+        plain = PlainStream.of(self.whole())
+        if plain is None:
+            return False
+        chunks = _parsed(b"[" + plain.joined + b"]")
+        if not isinstance(chunks, list) or len(chunks) != plain.events:
+            return False
+        if not all(chunk.__class__ is dict for chunk in chunks):
+            return False
+        self._finished = plain.is_done
+        with_content = [index for index, chunk in enumerate(chunks) if self._take(chunk)]
+        if with_content:
+            ends, pieces_end = plain.ends(), list(accumulate(map(len, self.pieces)))
+            for index in (with_content[0], with_content[-1]):
+                self._note_content(self.times_ns[bisect_left(pieces_end, ends[index])])
+        return True
+
+    def _note_content(self, at_ns: int) -> None:
+        if self._first_ns is None:
+            self._first_ns = at_ns
+        self._last_ns = at_ns
+
+    def _take(self, chunk: dict[str, Any]) -> bool:
+        """Take one chunk; say whether it has content that the user or the agent waits for."""
+        if "error" in chunk and chunk["error"] is not None:
             self._error = error_detail(chunk["error"])
-        if chunk.get("usage") is not None:
+        if "usage" in chunk and chunk["usage"] is not None:
             self._usage = usage_from(chunk["usage"])
-        if chunk.get("trace") is not None:
+        if "trace" in chunk and chunk["trace"] is not None:
             self._trace = _mapping(chunk["trace"])
-        choices = chunk.get("choices")
-        if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
-            return
-        choice = choices[0]
-        if choice.get("finish_reason") is not None:
-            self._finished = True
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            return
-        content = delta.get("content")
-        if content.__class__ is not str:
-            content = _text(content)
-        if content or delta.get("tool_calls"):
-            if self._first_ns is None:
-                self._first_ns = at_ns
-            self._last_ns = at_ns
-            self._text.append(content)
+        try:
+            choice = chunk["choices"][0]
+            if choice.get("finish_reason") is not None:
+                self._finished = True
+            delta = choice["delta"]
+            content = delta.get("content")
+            if content.__class__ is not str:
+                content = _text(content)
+            if content or delta.get("tool_calls"):
+                self._text.append(content)
+                return True
+        except (KeyError, IndexError, TypeError, AttributeError):
+            pass  # the last chunk has no choices, and others' chunks may have other things in them
+        return False
 
 
-def _parsed(events: list[bytes]) -> list[Any]:
-    """Parse the data of events; what is no JSON becomes None. All at once if they all are."""
+def _parsed(data: bytes) -> Any:
+    """Parse JSON; what is none becomes None."""
     try:
-        values = orjson.loads(b"[" + b",".join(events) + b"]")
-    except orjson.JSONDecodeError:
-        values = None
-    if isinstance(values, list) and len(values) == len(events):
-        return values
-    return [_parsed_alone(event) for event in events]
-
-
-def _parsed_alone(event: bytes) -> Any:
-    try:
-        return orjson.loads(event)
+        return orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,11 +41,6 @@ class SseParser:
         self._data_bytes = 0
         self._name = ""
         self._at_start = True
-
-    @property
-    def is_between_events(self) -> bool:
-        """Whether the next byte begins a new event."""
-        return not self._tail and not self._data and not self._name
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Return the events that `chunk` completes. Raises `EventTooLongError`."""
@@ -92,25 +88,45 @@ class SseParser:
 def timed_events(pieces: Iterable[bytes], times_ns: Iterable[int]) -> Iterator[tuple[bytes, int]]:
     """Yield the data of each event, and when the piece came that completed it.
 
-    A piece that is just one event, as servers mostly send them, is not parsed at all. Raises
-    `EventTooLongError`.
+    Raises `EventTooLongError`.
     """
     parser = SseParser()
-    between = True
     for piece, at_ns in zip(pieces, times_ns, strict=True):
-        if between and _is_one_event(piece):
-            yield piece[6:-2], at_ns
-            continue
         for event in parser.feed(piece):
             yield event.data, at_ns
-        between = parser.is_between_events
 
 
-def _is_one_event(piece: bytes) -> bool:
-    """Say whether a piece is one line of data and the empty line that ends its event."""
-    return (
-        piece.startswith(b"data: ")
-        and piece.endswith(b"\n\n")
-        and piece.find(b"\n") == len(piece) - 2
-        and b"\r" not in piece
-    )
+@dataclass(frozen=True, slots=True)
+class PlainStream:
+    """A whole stream in which every event is one line `data: ...`, as servers mostly send them.
+
+    `joined` has the data of all events but a final `[DONE]`, with commas between; `events` is how
+    many these are.
+    """
+
+    joined: bytes
+    events: int
+    is_done: bool
+    _whole: bytes
+
+    @classmethod
+    def of(cls, whole: bytes) -> PlainStream | None:
+        """Take a stream apart by counting and replacing; None where it has any other form."""
+        events = whole.count(_BETWEEN) + 1
+        if (
+            not whole.startswith(b"data: ")
+            or not whole.endswith(b"\n\n")
+            or whole.count(b"\n") != 2 * events
+            or b"\r" in whole
+        ):
+            return None
+        is_done = whole.endswith(b"\n\ndata: [DONE]\n\n")
+        data = whole[6:-16] if is_done else whole[6:-2]
+        return cls(data.replace(_BETWEEN, b","), events - is_done, is_done, whole)
+
+    def ends(self) -> list[int]:
+        """Return the offset in the stream at which each event ends, `[DONE]` included."""
+        return list(accumulate(len(line) + 2 for line in self._whole[:-2].split(b"\n\n")))
+
+
+_BETWEEN = b"\n\ndata: "

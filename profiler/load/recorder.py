@@ -1,10 +1,11 @@
 """Writes the journal and counts the tokens of what was said, without holding up the event loop.
 
-Texts that were counted before (templated messages, repeated answers) are counted on the spot, and
-their interaction is appended there and then: a few microseconds. New texts go to a thread, which
-counts and appends them; tiktoken releases the interpreter lock while it works. The history's count
-is the sum of what was counted before, so the turns of a session stay in order: once one of them
-waits for the thread, those behind it do.
+Texts that were counted before (templated messages, repeated answers) and short new ones are counted
+on the spot, and their interaction is appended there and then: microseconds, and less than a thread
+costs, which contends with the loop for the interpreter lock. Long new texts go to a thread, which
+counts and appends them; tiktoken releases the lock while it works. The history's count is the sum
+of what was counted before, so the turns of a session stay in order: once one of them waits for the
+thread, those behind it do.
 
 What the counter needs for its first count (half a second, of which it keeps the interpreter to
 itself for some) is loaded in that thread too, when there is a first text to count or when somebody
@@ -14,7 +15,7 @@ waits for `ready`; until then everything is handed to the thread, and waits ther
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,7 @@ import anyio
 
 from profiler.errors import JournalError
 from profiler.measure.records import ClientTokens
+from profiler.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +53,12 @@ class Counter(Protocol):
         """Return the tokens of a text."""
         ...
 
-    def cached_count(self, text: str) -> int | None:
-        """Return the tokens of a text if that is known at once."""
+    def quick_count(self, text: str) -> int | None:
+        """Return the tokens of a text if that takes microseconds."""
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Uncounted:
     interaction: Interaction
     inside: tuple[Record, ...]
@@ -117,8 +119,8 @@ class Recorder:
         `reply` is None where no answer was read: its tokens stay unobserved. Where None comes back,
         the turn goes to `put_uncounted`.
         """
-        users_tokens = self._counter.cached_count(user)
-        replys_tokens = None if reply is None else self._counter.cached_count(reply)
+        users_tokens = self._counter.quick_count(user)
+        replys_tokens = None if reply is None else self._counter.quick_count(reply)
         if users_tokens is None or (reply is not None and replys_tokens is None):
             return None
         with self._lock:

@@ -7,9 +7,11 @@ moment at which the agent received the interaction. `None` means *not observed*,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from profiler.values import value
 
 SCHEMA_VERSION = 1
 
@@ -61,7 +63,7 @@ class StateKind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Usage:
     """Tokens as the provider or agent *reported* them; never mixed with what we counted.
 
@@ -76,7 +78,7 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TokenParts:
     """Input tokens of one LLM call by part, *counted*. The parts add up to the whole input.
 
@@ -92,7 +94,7 @@ class TokenParts:
     overhead: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ClientTokens:
     """What the client sees of an interaction, *counted* by us with the run's encoding, in tokens.
 
@@ -105,7 +107,7 @@ class ClientTokens:
     output: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RateLimit:
     """Rate-limit headers of one LLM call; durations in nanoseconds."""
 
@@ -118,7 +120,7 @@ class RateLimit:
     retry_after_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Interaction:
     """One user message to the agent and everything until its final answer.
 
@@ -151,7 +153,7 @@ class Interaction:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LlmCall:
     """One inference that the agent obtained from a provider, as one observer saw it."""
 
@@ -170,7 +172,7 @@ class LlmCall:
     tool_calls: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ToolCall:
     """One execution of a tool by the agent."""
 
@@ -183,7 +185,7 @@ class ToolCall:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StateOp:
     """`count` operations of one kind on one state store within one interaction.
 
@@ -198,7 +200,7 @@ class StateOp:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StateDelta:
     """Operations on one state store over the whole run, from the store's own statistics."""
 
@@ -209,7 +211,7 @@ class StateDelta:
     void_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DriverSample:
     """The harness watching itself over the last second or so; `at_ns` on the harness clock."""
 
@@ -223,7 +225,7 @@ class DriverSample:
     gc_pause_max_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Run:
     """The first line of a journal."""
 
@@ -255,7 +257,7 @@ class EndReason(StrEnum):
     JOURNAL_FAILED = "journal_failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class End:
     """The last line of a journal that was closed in order."""
 

@@ -1,8 +1,9 @@
 """Sessions, drawn from a workload: a pure function of workload, seed, stream and index.
 
-Each concern has a generator of its own, seeded by a hash of what it is for: which scenario, in
-which order recordings and rows are dealt, values of variables, think time, ids. Nothing is consumed
-by asking, so any order of asking and any number of workers draw the same sessions.
+Each concern has randomness of its own, from a hash of what it is for: which scenario, in which
+order recordings and rows are dealt, values of variables, think time, ids. Nothing is consumed by
+asking, so any order of asking and any number of workers draw the same sessions. Where one number
+will do (a variable's value) it is the hash itself: seeding a generator costs ten times as much.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import random
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from profiler.values import value
 from profiler.workload.templates import render
 from profiler.workload.variables import CsvVariable
 
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
     from profiler.workload.conversations import Conversation
     from profiler.workload.distributions import Distribution
     from profiler.workload.model import Scenario, TurnTemplate, Workload
-    from profiler.workload.variables import Variable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TurnPlan:
     """One message to send; `think_time_ns` passes before it, 0 for a session's first."""
 
@@ -39,7 +39,7 @@ class TurnPlan:
     checks: tuple[Check, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SessionPlan:
     """One session to play; `conversation` is the id of the recording, None for a template."""
 
@@ -85,14 +85,31 @@ class SessionSampler:
 
 
 class _Seeds:
-    """Names generators: one seed for each path below the root."""
+    """Names randomness: generators and numbered draws, one for each path below the root."""
 
     def __init__(self, root: str) -> None:
         self._root = root
 
     def generator(self, *path: object) -> random.Random:
-        text = "/".join((self._root, *map(str, path)))
-        return random.Random(int.from_bytes(_hash(text)))
+        return random.Random(int.from_bytes(_hash(self._named(path))))
+
+    def draws(self, *path: object) -> _Draws:
+        return _Draws(self._named(path))
+
+    def _named(self, path: tuple[object, ...]) -> str:
+        return "/".join((self._root, *map(str, path)))
+
+
+class _Draws:
+    """One uniform number of 64 bits for each index, none depending on another."""
+
+    def __init__(self, name: str) -> None:
+        self._base = hashlib.blake2b(f"{name}/".encode(), digest_size=8)
+
+    def bits(self, index: int) -> int:
+        hashed = self._base.copy()
+        hashed.update(b"%d" % index)
+        return int.from_bytes(hashed.digest())
 
 
 def _hash(text: str) -> bytes:
@@ -228,6 +245,16 @@ class _Templated:
         self._templates: tuple[TurnTemplate, ...] = scenario.turns or ()
         self._variables = {name: spec.variable() for name, spec in scenario.variables.items()}
         self._decks = self._make_decks()
+        self._drawn_values = {
+            name: (variable, seeds.draws("variable", scenario.name, name))
+            for name, variable in self._variables.items()
+            if not isinstance(variable, CsvVariable)
+        }
+        self._dealt_values = {
+            name: (variable, self._decks[variable.table.sha256])
+            for name, variable in self._variables.items()
+            if isinstance(variable, CsvVariable)
+        }
         is_fixed = self._thinking.is_none and not any(t.names() for t in self._templates)
         self._always = self._drawn(0, 0, "") if is_fixed else None
 
@@ -252,26 +279,21 @@ class _Templated:
 
     def _drawn(self, index: int, ordinal: int, session_id: str) -> tuple[TurnPlan, ...]:
         times = self._thinking.times_ns(index, len(self._templates))
-        values = self._values(index, ordinal) | {"session_id": session_id}
+        values = {"session_id": session_id}
+        for name, (variable, draws) in self._drawn_values.items():
+            values[name] = variable.sample(draws.bits(index))
+        for name, (column, deck) in self._dealt_values.items():
+            values[name] = column.value(deck.card(ordinal))
         return tuple(
-            self._turn(template, {**values, "turn": str(number)}, time_ns)
+            _turn(template, values, number, time_ns)
             for number, (template, time_ns) in enumerate(zip(self._templates, times, strict=True))
         )
 
-    def _turn(self, template: TurnTemplate, values: dict[str, str], time_ns: int) -> TurnPlan:
-        return TurnPlan(
-            user=render(template.user, values),
-            think_time_ns=time_ns,
-            checks=tuple(check.rendered(values) for check in template.checks),
-        )
 
-    def _values(self, index: int, ordinal: int) -> dict[str, str]:
-        return {
-            name: self._value(name, variable, index, ordinal)
-            for name, variable in self._variables.items()
-        }
-
-    def _value(self, name: str, variable: Variable, index: int, ordinal: int) -> str:
-        if isinstance(variable, CsvVariable):
-            return variable.value(self._decks[variable.table.sha256].card(ordinal))
-        return variable.sample(self._seeds.generator("variable", self._name, name, index))
+def _turn(template: TurnTemplate, values: dict[str, str], number: int, time_ns: int) -> TurnPlan:
+    values["turn"] = str(number)
+    return TurnPlan(
+        user=render(template.user, values),
+        think_time_ns=time_ns,
+        checks=tuple([check.rendered(values) for check in template.checks]),
+    )

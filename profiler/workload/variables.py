@@ -1,4 +1,7 @@
-"""Where the values of `{{ name }}` come from: lists, CSV files, ranges of numbers."""
+"""Where the values of `{{ name }}` come from: lists, CSV files, ranges of numbers.
+
+A value is a pure function of 64 random bits.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from typing import TYPE_CHECKING
 from profiler.errors import WorkloadError
 
 if TYPE_CHECKING:
-    import random
     from pathlib import Path
 
+_BITS = 64
+_RANGE = 1 << _BITS
 BUILT_IN = frozenset({"session_id", "turn"})
 """Every text may use these: the session's id, and the index of the turn, from 0."""
 
@@ -35,9 +39,9 @@ class ListVariable:
 
     values: tuple[str, ...]
 
-    def sample(self, rng: random.Random) -> str:
-        """Draw one."""
-        return rng.choice(self.values)
+    def sample(self, bits: int) -> str:
+        """Return the value that 64 random bits pick."""
+        return self.values[bits * len(self.values) >> _BITS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +63,9 @@ class IntVariable:
     low: int
     high: int
 
-    def sample(self, rng: random.Random) -> str:
-        """Draw one."""
-        return str(rng.randint(self.low, self.high))
+    def sample(self, bits: int) -> str:
+        """Return the number that 64 random bits pick."""
+        return str(self.low + (bits * (self.high - self.low + 1) >> _BITS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +75,9 @@ class FloatVariable:
     low: float
     high: float
 
-    def sample(self, rng: random.Random) -> str:
-        """Draw one; rounding leaves at least a thousand steps between the ends."""
-        return f"{rng.uniform(self.low, self.high):.{self._decimals()}f}"
+    def sample(self, bits: int) -> str:
+        """Return the number that 64 random bits pick, rounded to at least a thousand steps."""
+        return f"{self.low + (self.high - self.low) * (bits / _RANGE):.{self._decimals()}f}"
 
     def _decimals(self) -> int:
         span = self.high - self.low

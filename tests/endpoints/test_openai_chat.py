@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+
 import orjson
 import pytest
 from hypothesis import given
@@ -211,3 +214,42 @@ def test_no_json_makes_a_reader_raise(value):
         return
     read_plain(body)
     read_stream((b"data: " + body + b"\n\n", 1))
+
+
+chunks_of_a_stream = st.lists(
+    st.sampled_from(
+        [
+            {"choices": [{"delta": {"role": "assistant"}}]},
+            {"choices": [{"delta": {"content": "Bon"}}]},
+            {"choices": [{"delta": {"content": "jour é"}, "finish_reason": "stop"}]},
+            {"choices": [{"delta": {"content": None, "tool_calls": [{"index": 0}]}}]},
+            {"choices": [{"delta": None}]},
+            {"choices": []},
+            {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+            {"trace": {"version": 1}, "error": None},
+            {"error": {"message": "no"}},
+            "[DONE]",
+            "1,2",
+            [],
+            7,
+        ]
+    ),
+    max_size=8,
+)
+
+
+@given(chunks_of_a_stream, st.lists(st.integers(1, 90), min_size=1, max_size=30))
+def test_a_stream_read_at_once_means_what_it_means_event_by_event(chunks, cuts):
+    """An empty comment line, which means nothing, takes the stream out of its usual form."""
+    texts = [chunk if isinstance(chunk, str) else json.dumps(chunk) for chunk in chunks]
+    stream = b"".join(b"data: " + text.encode() + b"\n\n" for text in texts)
+    at_once, by_event = ChatStreamReader(), ChatStreamReader()
+    by_event.feed(b":\n", 0)
+    start = 0
+    for number, size in enumerate(itertools.cycle(cuts)):
+        if start >= len(stream):
+            break
+        for reader in (at_once, by_event):
+            reader.feed(stream[start : start + size], 10 + number)
+        start += size
+    assert at_once.finish() == by_event.finish()

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.endpoints.sse import EventTooLongError, SseEvent, SseParser, timed_events
+from profiler.endpoints.sse import (
+    EventTooLongError,
+    PlainStream,
+    SseEvent,
+    SseParser,
+    timed_events,
+)
 
 
 def parsed(*chunks: bytes) -> list[SseEvent]:
@@ -61,17 +67,6 @@ def test_many_data_lines_of_one_event_count_together_towards_the_limit():
         parser.feed(b"data: 12345\n")
 
 
-def test_the_parser_knows_when_it_is_between_events():
-    parser = SseParser()
-    parser.feed(b"data: x\n\n")
-    assert parser.is_between_events
-    for part in (b"da", b"ta: y\n", b"event: z\n"):
-        parser.feed(part)
-        assert not parser.is_between_events
-    parser.feed(b"\n")
-    assert parser.is_between_events
-
-
 @given(
     payloads=st.lists(
         st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")), min_size=1),
@@ -108,3 +103,29 @@ def test_an_event_has_the_time_of_the_piece_that_completes_it():
     ]
     timed = list(timed_events(pieces, [10, 11, 12, 20, 30, 40, 50, 60]))
     assert timed == [(b"a", 10), (b"1", 12), (b"b", 30), (b"c", 40), (b"d", 50)]
+
+
+def test_a_plain_stream_is_its_data_and_where_its_events_end():
+    plain = PlainStream.of(b'data: {"a":1}\n\ndata: 2\n\ndata: [DONE]\n\n')
+    assert plain is not None
+    assert (plain.joined, plain.events, plain.is_done) == (b'{"a":1},2', 2, True)
+    assert plain.ends() == [15, 24, 38]  # by hand: 6 + 7 + 2, 6 + 1 + 2, 6 + 6 + 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"",
+        b"data: a\n",
+        b"data: a\r\n\r\n",
+        b"data: a\n\n\n",
+        b"data: a\ndata: b\n\n",
+        b"data: a\n\n: comment\n\n",
+        b"event: x\ndata: a\n\n",
+        b"data:a\n\n",
+        b"data: a\n\ndata: b",
+        b"\xef\xbb\xbfdata: a\n\n",
+    ],
+)
+def test_any_other_form_is_no_plain_stream(other):
+    assert PlainStream.of(other) is None

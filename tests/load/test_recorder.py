@@ -46,7 +46,7 @@ class Words:
         self.known.add(text)
         return len(text.split())
 
-    def cached_count(self, text: str) -> int | None:
+    def quick_count(self, text: str) -> int | None:
         return len(text.split()) if text in self.known else None
 
 

@@ -496,6 +496,18 @@ def test_the_cache_never_holds_more_than_its_bounds(texts, entries, chars):
         assert sum(map(len, held)) <= chars
 
 
+def test_only_what_is_known_or_short_is_counted_quickly(monkeypatch):
+    monkeypatch.setattr(tokens, "_encodings", {})
+    counter = TokenCounter("cl100k_base")
+    assert counter.quick_count("Hello, world") is None  # not loaded: that would take long
+    load_encoding("cl100k_base")
+    assert counter.quick_count("Hello, world") == 3  # `Hello`, `,`, ` world`: tiktoken's own README
+    long = "a " * (tokens.QUICK_CHARS // 2) + "b"
+    assert counter.quick_count(long) is None
+    counter.count_text(long)
+    assert counter.quick_count(long) == counter.count_text(long)
+
+
 def test_a_text_longer_than_half_the_cache_displaces_nothing(encoding, monkeypatch):
     monkeypatch.setattr(tokens, "CACHE_CHARS", 10)
     counter = TokenCounter("o200k_base")

@@ -1,4 +1,3 @@
-import random
 from typing import Any
 
 import pytest
@@ -63,14 +62,17 @@ def test_a_missing_table_is_named(tmp_path: Any) -> None:
 def test_values_are_written_as_they_are() -> None:
     variable = VariableSpec.model_validate({"values": ["A-17", 3, 1.5]}).variable()
     assert variable == ListVariable(values=("A-17", "3", "1.5"))
-    drawn = {variable.sample(random.Random(seed)) for seed in range(50)}
-    assert drawn == {"A-17", "3", "1.5"}
+    # 64 bits in three equal parts: the bounds are at 2**64 / 3 and twice that.
+    third = 2**64 // 3
+    bits = [0, third, third + 1, 2 * third, 2 * third + 1, 2**64 - 1]
+    assert [variable.sample(b) for b in bits] == ["A-17", "A-17", "3", "3", "1.5", "1.5"]
 
 
 def test_ranges_include_both_ends() -> None:
     assert VariableSpec.model_validate({"int": [1, 3]}).variable() == IntVariable(low=1, high=3)
-    drawn = {IntVariable(low=1, high=3).sample(random.Random(seed)) for seed in range(50)}
-    assert drawn == {"1", "2", "3"}
+    wide = IntVariable(low=1, high=3)
+    assert [wide.sample(bits) for bits in (0, 2**63, 2**64 - 1)] == ["1", "2", "3"]
+    assert IntVariable(low=-5, high=-5).sample(2**64 - 1) == "-5"
 
 
 @pytest.mark.parametrize(
@@ -81,9 +83,10 @@ def test_floats_have_as_many_decimals_as_their_range_needs(
 ) -> None:
     variable = VariableSpec.model_validate({"float": [low, high]}).variable()
     assert isinstance(variable, FloatVariable)
-    drawn = variable.sample(random.Random(1))
-    assert len(drawn.partition(".")[2]) == decimals
-    assert low <= float(drawn) <= high
+    for bits, expected in ((0, low), (2**63, (low + high) / 2), (2**64 - 1, high)):
+        drawn = variable.sample(bits)
+        assert len(drawn.partition(".")[2]) == decimals
+        assert float(drawn) == pytest.approx(expected)
 
 
 def test_templates_take_names_and_nothing_else() -> None:
