@@ -24,7 +24,9 @@ from profiler.measure.records import (
     DriverSample,
     End,
     Interaction,
+    LlmAttempt,
     LlmCall,
+    ObserverNote,
     RateLimit,
     Record,
     Run,
@@ -32,6 +34,7 @@ from profiler.measure.records import (
     StateOp,
     TokenParts,
     ToolCall,
+    ToolRoundTrip,
     Usage,
 )
 
@@ -44,9 +47,12 @@ _EVENTS: dict[str, type[Any]] = {
     "run": Run,
     "interaction": Interaction,
     "llm_call": LlmCall,
+    "llm_attempt": LlmAttempt,
     "tool_call": ToolCall,
+    "tool_round_trip": ToolRoundTrip,
     "state_op": StateOp,
     "state_delta": StateDelta,
+    "observer_note": ObserverNote,
     "driver": DriverSample,
     "end": End,
 }

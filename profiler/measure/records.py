@@ -55,6 +55,16 @@ class Timeline(StrEnum):
     AGENT = "agent"
 
 
+class Attribution(StrEnum):
+    """How a call was assigned to its interaction, surest first."""
+
+    TRACE = "trace"
+    MARKER = "marker"
+    TOOL_CHAIN = "tool_chain"
+    USER_TEXT = "user_text"
+    AMBIGUOUS = "ambiguous"
+
+
 class StateKind(StrEnum):
     """What a state operation does to the store."""
 
@@ -153,9 +163,20 @@ class Interaction:
     usage: Usage | None = None
 
 
+NO_TRACE = ""
+"""The `trace_id` of what was seen and could not be assigned to an interaction."""
+
+
 @value
 class LlmCall:
-    """One inference that the agent obtained from a provider, as one observer saw it."""
+    """One inference that the agent obtained from a provider, as one observer saw it.
+
+    From the start of its first attempt to the end of its last. `last_start_ns` is the start of the
+    last one where there were several; `http_status` is the last one's. `counted_output` is what
+    *we* counted of the output, in tokens. `api` is the provider's interface that was spoken.
+    `attribution` is how the call was assigned to `trace_id`: for an ambiguous one that is
+    `NO_TRACE`.
+    """
 
     trace_id: str
     observer: Observer
@@ -170,6 +191,56 @@ class LlmCall:
     tokens: TokenParts | None = None
     rate_limit: RateLimit | None = None
     tool_calls: tuple[str, ...] | None = None
+    last_start_ns: int | None = None
+    http_status: int | None = None
+    counted_output: int | None = None
+    api: str | None = None
+    attribution: Attribution | None = None
+
+
+@value
+class LlmAttempt:
+    """One HTTP request for an LLM call. `retry` counts from 0; None is *not known which*."""
+
+    trace_id: str
+    observer: Observer
+    clock: Timeline
+    model: str | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    outcome: Outcome
+    http_status: int | None = None
+    retry: int | None = None
+    rate_limit: RateLimit | None = None
+
+
+@value
+class ToolRoundTrip:
+    """From an LLM's answer that asked for tools to the request that brought their results.
+
+    What a gateway sees: the tools' time and whatever the agent did beside. Never a tool's own time.
+    `tools` are the names that were asked for.
+    """
+
+    trace_id: str
+    observer: Observer
+    clock: Timeline
+    tools: tuple[str, ...]
+    start_ns: int
+    end_ns: int
+
+
+@value
+class ObserverNote:
+    """Something that limits what an observer saw: what kind of thing, how often, and one example.
+
+    `kind` is a fixed word, `detail` a sentence for people.
+    """
+
+    observer: Observer
+    kind: str
+    count: int = 1
+    detail: str | None = None
 
 
 @value
@@ -266,4 +337,16 @@ class End:
     detail: str | None = None
 
 
-Record = Run | Interaction | LlmCall | ToolCall | StateOp | StateDelta | DriverSample | End
+Record = (
+    Run
+    | Interaction
+    | LlmCall
+    | LlmAttempt
+    | ToolCall
+    | ToolRoundTrip
+    | StateOp
+    | StateDelta
+    | ObserverNote
+    | DriverSample
+    | End
+)

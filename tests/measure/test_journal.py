@@ -25,8 +25,10 @@ from profiler.measure.records import (
     End,
     EndReason,
     Interaction,
+    LlmAttempt,
     LlmCall,
     Observer,
+    ObserverNote,
     Outcome,
     Phase,
     RateLimit,
@@ -38,15 +40,19 @@ from profiler.measure.records import (
     Timeline,
     TokenParts,
     ToolCall,
+    ToolRoundTrip,
     Usage,
 )
 
 KINDS: list[type[Any]] = [
     Interaction,
     LlmCall,
+    LlmAttempt,
     ToolCall,
+    ToolRoundTrip,
     StateOp,
     StateDelta,
+    ObserverNote,
     DriverSample,
     End,
 ]
