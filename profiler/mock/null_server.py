@@ -22,8 +22,8 @@ import anyio
 
 from profiler.clock import monotonic_ns, seconds_to_ns
 from profiler.mock.alarm import Alarm
-from profiler.mock.lifetime import bind, plain_errors, stop_event, url_of
 from profiler.mock.null_answers import NullAnswers, plain_json, refusal
+from profiler.serving import bind, plain_errors, stop_event, url_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

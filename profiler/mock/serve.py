@@ -9,18 +9,16 @@ Run them on uvloop where it is installed: `anyio.run(..., backend_options={"use_
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import uvicorn
 
 from profiler.mock.agent import Agent
 from profiler.mock.agent_http import agent_app
 from profiler.mock.chat import Counters
-from profiler.mock.lifetime import bind, plain_errors, stop_event, url_of
 from profiler.mock.llm import LlmServer
 from profiler.mock.llm_client import LlmClient
 from profiler.mock.matcher import Matcher
@@ -31,19 +29,14 @@ from profiler.mock.store import MemoryStore
 from profiler.mock.timing import Pace
 from profiler.mock.tools import ToolRunner
 from profiler.mock.truth import TruthLog
+from profiler.serving import listening, stop_event
 from profiler.workload.conversations import read_conversations
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from starlette.types import ASGIApp
-
 LOCALHOST = "127.0.0.1"
-_KEEP_ALIVE_S = 120
-_GRACE_S = 1
-_TICKS_PER_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,64 +208,3 @@ async def _warm(counters: Counters, model: str) -> None:
     """Load the encoding before the first request, which it would delay by half a second."""
     counter = counters.for_model(model)
     await anyio.to_thread.run_sync(counter.count_text, "assistant")
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that says when it listens and leaves the process's signals alone."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = anyio.Event()
-        self._stopping = anyio.Event()
-
-    def stop(self) -> None:
-        """Ask the server to end; it finishes what it is answering, for a second at most."""
-        self.should_exit = True
-        self._stopping.set()
-
-    async def main_loop(self) -> None:
-        """Wait to be stopped (uvicorn polls); each tick renews the `date` header."""
-        tick = 0
-        while not await self.on_tick(tick):
-            tick += _TICKS_PER_S
-            with anyio.move_on_after(1):
-                await self._stopping.wait()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.listening.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
-    """Serve an application on a socket of its own; yields its URL."""
-    bound = bind(host, port)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    server = _Server(config)
-
-    async def serve() -> None:
-        with anyio.CancelScope(shield=True):  # ends by `stop`, which closes what is open
-            await server.serve(sockets=[bound])
-
-    url = url_of(bound, host)
-    with plain_errors():
-        async with anyio.create_task_group() as group:
-            group.start_soon(serve)
-            try:
-                await server.listening.wait()
-                yield url
-            finally:
-                server.stop()

@@ -11,7 +11,8 @@ import pytest
 
 from profiler.measure.tokens import TokenCounter
 from profiler.mock.options import AgentOptions, LlmOptions
-from profiler.mock.serve import listening, running_mocks
+from profiler.mock.serve import running_mocks
+from profiler.serving import listening
 
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ONE_CALL = {

@@ -1,4 +1,7 @@
-"""How a mock lives: the socket that it listens on, and what asks it to end."""
+"""Servers that this process runs: the sockets they listen on, and what asks them to end.
+
+Mocks, gateway and receiver alike: one event loop, real sockets, a clean end.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import uvicorn
 
 from profiler.errors import UsageError
 
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from anyio.abc import TaskStatus
+    from starlette.types import ASGIApp
+
+_KEEP_ALIVE_S = 120
+_GRACE_S = 1
+_TICKS_PER_S = 10
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -77,6 +86,67 @@ def plain_errors() -> Iterator[None]:
             raise
         error = group.exceptions[0]
         raise error from error.__cause__
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it listens and leaves the process's signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = anyio.Event()
+        self._stopping = anyio.Event()
+
+    def stop(self) -> None:
+        """Ask the server to end; it finishes what it is answering, for a second at most."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Wait to be stopped (uvicorn polls); each tick renews the `date` header."""
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += _TICKS_PER_S
+            with anyio.move_on_after(1):
+                await self._stopping.wait()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+    """Serve an application on a socket of its own; yields its URL."""
+    bound = bind(host, port)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = _Server(config)
+
+    async def serve() -> None:
+        with anyio.CancelScope(shield=True):  # ends by `stop`, which closes what is open
+            await server.serve(sockets=[bound])
+
+    url = url_of(bound, host)
+    with plain_errors():
+        async with anyio.create_task_group() as group:
+            group.start_soon(serve)
+            try:
+                await server.listening.wait()
+                yield url
+            finally:
+                server.stop()
 
 
 async def _end_of(descriptor: int) -> None:
