@@ -27,6 +27,7 @@ from profiler.load.watch import Watch
 from profiler.measure.records import EndReason, Interaction, Outcome, Phase
 from profiler.observers.response import records_of
 from profiler.workload.checks import failed_check
+from profiler.workload.marker import marker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,17 +53,22 @@ class SessionSource(Protocol):
 
 @dataclass(slots=True)
 class _Live:
-    """A session under way: what is said so far, and what comes next."""
+    """A session under way: what is said so far, and what comes next. `user`: what was sent last."""
 
     plan: SessionPlan
     dialogue: Dialogue
     phase: Phase
     turn: int = 0
     ready_ns: int = 0
+    user: str = ""
 
 
 class Driver:
-    """Runs a load plan against one endpoint. One use only."""
+    """Runs a load plan against one endpoint. One use only.
+
+    `on_start` is told the trace id and the text of each interaction that is about to be sent,
+    `on_interaction` of each that ended, cancelled ones included.
+    """
 
     def __init__(
         self,
@@ -74,15 +80,17 @@ class Driver:
         measured: SessionSource,
         warmup: SessionSource,
         is_stable: Callable[[], bool] = lambda: True,
+        on_start: Callable[[str, str], None] = lambda *_: None,
         on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None,
         clock: MonotonicNs = monotonic_ns,
     ) -> None:
         self._plan = plan
         self._endpoint = endpoint
         self._caller = caller
-        self._recorder = recorder
+        self.recorder = recorder
         self._sources = {Phase.WARMUP: warmup, Phase.MEASURE: measured}
         self._is_stable = is_stable
+        self._on_start = on_start
         self._on_interaction = on_interaction
         self._clock = clock
         self._stop_scope: anyio.CancelScope | None = None
@@ -109,8 +117,8 @@ class Driver:
         async with anyio.create_task_group() as watching:
             for phase in Phase:
                 if phase is Phase.MEASURE:  # what the recorder still loads is no lag of the loop
-                    await self._recorder.ready()
-                    watching.start_soon(self.watch.run, self._recorder.put)
+                    await self.recorder.ready()
+                    watching.start_soon(self.watch.run, self.recorder.put)
                 reason, detail = await self._run_phase(phase)
                 if reason is not EndReason.COMPLETED:
                     break
@@ -282,19 +290,22 @@ class Driver:
 
     async def _interaction(self, live: _Live, *, intended_ns: int | None) -> bool:
         """Send the session's next message; say whether the session goes on."""
-        if self._recorder.failure is not None:
-            self._close(EndReason.JOURNAL_FAILED, str(self._recorder.failure))
+        if self.recorder.failure is not None:
+            self._close(EndReason.JOURNAL_FAILED, str(self.recorder.failure))
         taken = self.budget.take_interaction()
         self._note_closing()
         if not taken:
             return False
         turn = live.plan.turns[live.turn]
         trace_id = f"{self._ids.getrandbits(128):032x}"
+        tag = f"\n{marker_of(trace_id)}" if live.plan.is_tagged else ""
+        live.user = user = turn.user + tag
+        self._on_start(trace_id, user)
         self.watch.sent += 1
         asked_ns = self._clock()
         try:
             exchange = await self._caller.call(
-                live.dialogue, turn.user, self._identification(live.plan, trace_id)
+                live.dialogue, user, self._identification(live.plan, trace_id)
             )
         except anyio.get_cancelled_exc_class():
             self.watch.ended += 1
@@ -312,7 +323,7 @@ class Driver:
         live.turn += 1
         if outcome is not Outcome.OK:
             return False
-        live.dialogue.accept(turn.user, exchange.reply)
+        live.dialogue.accept(user, exchange.reply)
         return live.turn < len(live.plan.turns)
 
     def _record(
@@ -338,8 +349,8 @@ class Driver:
         plan = live.plan
         is_last = outcome is not Outcome.OK or live.turn + 1 == len(plan.turns)
         said = reply.text if outcome in _ANSWERED else None
-        counted = self._recorder.count_now(
-            plan.session_id, user=turn.user, reply=said, is_last=is_last
+        counted = self.recorder.count_now(
+            plan.session_id, user=live.user, reply=said, is_last=is_last
         )
         interaction = Interaction(
             trace_id=trace_id,
@@ -368,9 +379,9 @@ class Driver:
         )
         inside = () if reply.trace is None else records_of(reply.trace, trace_id)
         if counted is not None:
-            self._recorder.put(interaction, *inside)
+            self.recorder.put(interaction, *inside)
         else:
-            self._recorder.put_uncounted(interaction, inside, user=turn.user, reply=said)
+            self.recorder.put_uncounted(interaction, inside, user=live.user, reply=said)
         self._on_interaction(interaction, inside)
         self.budget.ended_with(outcome, detail)
         self._note_closing()

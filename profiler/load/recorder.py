@@ -78,7 +78,7 @@ class Recorder:
 
     def __init__(self, journal: Journal, counter: Counter) -> None:
         self._journal = journal
-        self._counter = counter
+        self.counter = counter
         self._queue: SimpleQueue[_Uncounted | _Word] = SimpleQueue()
         self._lock = threading.Lock()
         self._history: dict[str, int] = {}
@@ -94,7 +94,7 @@ class Recorder:
 
     def prepare(self) -> None:
         """Load what counting needs, here and now, where it must not hold up anything later."""
-        self._counter.prepare()
+        self.counter.prepare()
         self._is_ready.set()
 
     async def ready(self) -> None:
@@ -119,8 +119,8 @@ class Recorder:
         `reply` is None where no answer was read: its tokens stay unobserved. Where None comes back,
         the turn goes to `put_uncounted`.
         """
-        users_tokens = self._counter.quick_count(user)
-        replys_tokens = None if reply is None else self._counter.quick_count(reply)
+        users_tokens = self.counter.quick_count(user)
+        replys_tokens = None if reply is None else self.counter.quick_count(reply)
         if users_tokens is None or (reply is not None and replys_tokens is None):
             return None
         with self._lock:
@@ -186,8 +186,8 @@ class Recorder:
     def _count_and_append(self, batch: list[_Uncounted]) -> None:
         records: list[Record] = []
         for item in batch:
-            user = self._counter.count_text(item.user)
-            reply = None if item.reply is None else self._counter.count_text(item.reply)
+            user = self.counter.count_text(item.user)
+            reply = None if item.reply is None else self.counter.count_text(item.reply)
             session = item.interaction.session
             with self._lock:
                 counted = self._counted(session, user, reply, is_last=item.interaction.last_turn)

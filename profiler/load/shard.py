@@ -12,6 +12,7 @@ import platform
 import sys
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -59,7 +60,8 @@ class ShardSpec:
     """What one process is to do. `argv` and `target_note` go into the journal, without secrets.
 
     `judges_target` is false where a conductor says when the target is of no use. A pickled spec
-    holds the secrets of its workload.
+    holds the secrets of its workload. `tags`: taggable texts carry a marker. `observers` are those
+    that watch beside client and response.
     """
 
     workload: Workload
@@ -72,6 +74,8 @@ class ShardSpec:
     goodput: str | None = None
     judges_target: bool = True
     target_note: tuple[tuple[str, Any], ...] = ()
+    tags: bool = False
+    observers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,7 @@ class RunEnd:
 class Hooks:
     """What is told of each interaction, and asked whether the numbers are stable."""
 
+    on_start: Callable[[str, str], None] = lambda *_: None
     on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None
     is_stable: Callable[[], bool] = lambda: True
 
@@ -147,15 +152,18 @@ def _run(
         secrets=workload.target.secrets(),
         http2=workload.target.http2,
     )
-    seed = workload.load.seed
+    sampler = partial(
+        SessionSampler, workload, seed=workload.load.seed, salt=spec.run_id, tags=spec.tags
+    )
     driver = Driver(
         plan,
         endpoint=endpoint_for(workload.target, spec.url),
         caller=caller,
         recorder=recorder,
-        measured=SessionSampler(workload, seed=seed, stream="measure", salt=spec.run_id),
-        warmup=SessionSampler(workload, seed=seed, stream="warmup", salt=spec.run_id),
+        measured=sampler(stream="measure"),
+        warmup=sampler(stream="warmup"),
         is_stable=hooks.is_stable,
+        on_start=hooks.on_start,
         on_interaction=hooks.on_interaction,
     )
 
@@ -235,7 +243,7 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
             "until_stable": spec.until_stable,
         },
         encoding=encoding,
-        observers=("client", "response"),
+        observers=tuple(sorted(("client", "response", *spec.observers))),
         manifest={
             "shard": spec.share.index,
             "shards": spec.share.count,

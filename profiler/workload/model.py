@@ -188,6 +188,7 @@ class Scenario(Strict):
     name: Text
     weight: Annotated[float, BeforeValidator(_weight)] = 1.0
     think_time: ThinkTime | None = None
+    taggable: bool = False
     variables: dict[str, VariableSpec] = Field(default_factory=dict)
     turns: tuple[TurnTemplate, ...] | None = None
     conversations: (

@@ -41,13 +41,17 @@ class TurnPlan:
 
 @value
 class SessionPlan:
-    """One session to play; `conversation` is the id of the recording, None for a template."""
+    """One session to play; `conversation` is the id of the recording, None for a template.
+
+    `is_tagged`: its texts are to carry a marker (`workload.marker`).
+    """
 
     index: int
     session_id: str
     scenario: str
     conversation: str | None
     turns: tuple[TurnPlan, ...]
+    is_tagged: bool = False
 
 
 class SessionSampler:
@@ -55,11 +59,17 @@ class SessionSampler:
 
     `stream` ('measure', 'warmup') gives independent sessions of the same mix. `salt` (the run's id)
     goes into the session ids and nothing else, so that an agent that remembers sessions meets each
-    run as new.
+    run as new. With `tags`, sessions of scenarios that are `taggable` are tagged.
     """
 
     def __init__(
-        self, workload: Workload, *, seed: int, stream: str = "measure", salt: str = ""
+        self,
+        workload: Workload,
+        *,
+        seed: int,
+        stream: str = "measure",
+        salt: str = "",
+        tags: bool = False,
     ) -> None:
         seeds = _Seeds(f"{seed}/{stream}")
         self._draws = _ScenarioDraws([s.weight for s in workload.scenarios], seeds)
@@ -68,6 +78,7 @@ class SessionSampler:
             for scenario in workload.scenarios
         ]
         self._names = [scenario.name for scenario in workload.scenarios]
+        self._is_tagged = [tags and scenario.taggable for scenario in workload.scenarios]
         self._id_prefix = f"{seed}/{stream}/{salt}/"
 
     def session(self, index: int) -> SessionPlan:
@@ -81,6 +92,7 @@ class SessionSampler:
             scenario=self._names[scenario],
             conversation=conversation,
             turns=turns,
+            is_tagged=self._is_tagged[scenario],
         )
 
 

@@ -118,6 +118,7 @@ class FakeSessions:
     think_ns: int = 0
     prefix: str = "m"
     checks: tuple = ()
+    is_tagged: bool = False
 
     def session(self, index):
         turns = tuple(
@@ -134,6 +135,7 @@ class FakeSessions:
             scenario="order status",
             conversation=f"c/{index}",
             turns=turns,
+            is_tagged=self.is_tagged,
         )
 
 
@@ -163,6 +165,7 @@ def drive(
     before=None,
     is_stable=lambda: True,
     share=WHOLE,
+    on_start=lambda *_: None,
     **limits,
 ) -> Ran:
     target = target or FakeTarget()
@@ -184,6 +187,7 @@ def drive(
             measured=source or FakeSessions(),
             warmup=FakeSessions(prefix="w"),
             is_stable=is_stable,
+            on_start=on_start,
             clock=clock,
         )
         started_ns = clock()
@@ -371,6 +375,19 @@ def test_every_interaction_carries_its_trace_and_what_it_belongs_to():
             "agent_profiler.conversation=c%2F0"
         )
     assert len({i.trace_id for i in ran.measured}) == 2
+
+
+def test_observers_are_told_of_an_interaction_before_it_is_sent():
+    started = []
+    ran = drive(ClosedLoop(users=1), requests=2, on_start=lambda *told: started.append(told))
+    assert started == [(i.trace_id, f"m{n}.0") for n, i in enumerate(ran.measured)]
+
+
+def test_a_tagged_text_carries_its_trace_and_so_does_the_history():
+    ran = drive(ClosedLoop(users=1), source=FakeSessions(turns=2, is_tagged=True), requests=2)
+    first, second = (f"m0.{n}\n[ap:{i.trace_id[:16]}]" for n, i in enumerate(ran.measured))
+    assert [heard[1] for heard in ran.target.heard] == [first, second]
+    assert ran.target.heard[1][2] == ((first, f"re: {first}"),)
 
 
 def test_what_the_response_says_of_itself_becomes_records():

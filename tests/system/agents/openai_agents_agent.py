@@ -26,9 +26,7 @@ async def save_note(text: str) -> str:
     return "saved"
 
 
-agent = Agent(
-    name="traveller", instructions=SYSTEM, model="gpt-4o", tools=[get_weather, save_note]
-)
+agent = Agent(name="traveller", instructions=SYSTEM, model="gpt-4o", tools=[get_weather, save_note])
 
 
 async def answer(session: str, message: str) -> str:
