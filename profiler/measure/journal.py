@@ -36,6 +36,7 @@ from profiler.measure.records import (
     ToolCall,
     ToolRoundTrip,
     Usage,
+    Watched,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ _EVENTS: dict[str, type[Any]] = {
     "tool_round_trip": ToolRoundTrip,
     "state_op": StateOp,
     "state_delta": StateDelta,
+    "watched": Watched,
     "observer_note": ObserverNote,
     "driver": DriverSample,
     "end": End,

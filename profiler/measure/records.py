@@ -231,6 +231,17 @@ class ToolRoundTrip:
 
 
 @value
+class Watched:
+    """An interaction of which an observer would have seen every call, and saw none: zero is known.
+
+    Written only where an observer has nothing else to say of an interaction.
+    """
+
+    trace_id: str
+    observer: Observer
+
+
+@value
 class ObserverNote:
     """Something that limits what an observer saw: what kind of thing, how often, and one example.
 
@@ -346,6 +357,7 @@ Record = (
     | ToolRoundTrip
     | StateOp
     | StateDelta
+    | Watched
     | ObserverNote
     | DriverSample
     | End

@@ -42,6 +42,7 @@ from profiler.measure.records import (
     ToolCall,
     ToolRoundTrip,
     Usage,
+    Watched,
 )
 
 KINDS: list[type[Any]] = [
@@ -52,6 +53,7 @@ KINDS: list[type[Any]] = [
     ToolRoundTrip,
     StateOp,
     StateDelta,
+    Watched,
     ObserverNote,
     DriverSample,
     End,
