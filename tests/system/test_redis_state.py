@@ -11,6 +11,7 @@ import redis
 
 from profiler.errors import UsageError
 from profiler.measure.records import StateDelta
+from profiler.observers.redis_commands import documented_kind, kind_by_flags
 from profiler.observers.state.select import probe_for
 from tests.system.stores import free_port, redis_server
 
@@ -245,7 +246,8 @@ async def test_nobody_listens():
 
 
 async def test_a_cluster_node_and_a_replica_are_refused(server):
-    cluster = redis_server(None, "--cluster-enabled", "yes")
+    bus = str(free_port())
+    cluster = redis_server(None, "--cluster-enabled", "yes", "--cluster-port", bus)
     with cluster as node, pytest.raises(UsageError, match="Redis Cluster is not supported"):
         await probe_for(node.url).begin()
     follower = redis_server(None, "--replicaof", "127.0.0.1", str(server.port))
@@ -275,3 +277,16 @@ async def test_what_is_no_redis_server_is_said():
         with pytest.raises(UsageError, match="Redis cannot be asked"):
             await probe_for(f"redis://127.0.0.1:{silent.getsockname()[1]}").begin()
         thread.join()
+
+
+async def test_the_table_says_what_the_server_says(agent):
+    entries = agent.connection
+    entries.send_command("COMMAND")
+    commands = entries.read_response()
+    subcommands = [sub for entry in commands if len(entry) > 9 for sub in entry[9]]
+    containers = {sub[0].partition(b"|")[0] for sub in subcommands}
+    assert len(commands) > 200
+    for entry in [*commands, *subcommands]:
+        if entry[0] not in containers:
+            name, flags = entry[0].decode(), {flag.decode() for flag in entry[2]}
+            assert documented_kind(name) is kind_by_flags(name, flags), name
