@@ -172,8 +172,8 @@ def postgres_server(
     """Run a PostgreSQL server until the end of the block; `options` are settings."""
     for name in ("initdb", "pg_ctl", "postgres"):
         program(name)
-    # Not pytest's tmp_path: the user `postgres` may not look into that.
-    with tempfile.TemporaryDirectory(prefix="postgres-") as name:
+    # Not tmp_path, not $TMPDIR: the user `postgres` may not look into those.
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp") as name:
         folder = Path(name)
         if owner := _as_postgres():
             os.chown(folder, *owner)

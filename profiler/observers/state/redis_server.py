@@ -162,6 +162,8 @@ class RedisStatistics:
             if isinstance(exc, AuthenticationError):
                 raise
             return None
+        if not isinstance(answer, list) or len(answer) != len(ordered):
+            return None
         kinds = {}
         for name, entry in zip(ordered, answer, strict=True):
             # Renamed commands are counted under names that COMMAND does not know.
