@@ -119,8 +119,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
-    """Serve an application on a socket of its own; yields its URL."""
+async def listening(
+    app: ASGIApp, host: str, port: int, *, date_header: bool = True
+) -> AsyncIterator[str]:
+    """Serve an application on a socket of its own; yields its URL.
+
+    Without `date_header` the application's answers have theirs, as those of a proxy do.
+    """
     bound = bind(host, port)
     config = uvicorn.Config(
         app,
@@ -129,6 +134,7 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
         lifespan="off",
         ws="none",
         server_header=False,
+        date_header=date_header,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
