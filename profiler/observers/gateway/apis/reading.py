@@ -1,0 +1,211 @@
+"""Reading JSON that anybody may have written: each helper returns what is there, or nothing."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from profiler.endpoints.sse import EventTooLongError, SseParser
+from profiler.observers.gateway.apis.values import (
+    AnswerFault,
+    CallAnswer,
+    CallRequest,
+    ToolAsked,
+)
+from profiler.values import value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from profiler.measure.records import Usage
+
+MAX_STREAM_BYTES = 64 * 1024 * 1024
+"""A longer stream is passed on, and read no further."""
+
+
+def parsed(data: bytes) -> Any:
+    """Parse JSON; what is none becomes None."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def string(item: Any) -> str | None:
+    """Return a string, or None."""
+    return item if isinstance(item, str) else None
+
+
+def count(item: Any) -> int | None:
+    """Return a whole number from 0 on, or None."""
+    is_count = isinstance(item, int) and not isinstance(item, bool) and item >= 0
+    return item if is_count else None
+
+
+def mapping(item: Any) -> dict[str, Any]:
+    """Return an object, or an empty one."""
+    return item if isinstance(item, dict) else {}
+
+
+def mappings(items: Any) -> list[dict[str, Any]]:
+    """Return the objects of an array."""
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a content: a string, or the `text` of its parts, one to a line."""
+    if isinstance(content, str):
+        return content
+    texts = (part.get("text") for part in mappings(content))
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def index_of(item: Any) -> int:
+    """Return a position; one that is missing or wrong is the first."""
+    return count(item) or 0
+
+
+def json_text(item: Any) -> str:
+    """Return a string as it is and anything else as its JSON; nothing where there is nothing."""
+    if isinstance(item, str):
+        return item
+    return "" if item is None else orjson.dumps(item).decode()
+
+
+class Speaker(Enum):
+    """Who a message is from. A message that brings results is theirs, whatever else it says."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    RESULTS = "results"
+    OTHER = "other"
+
+
+@value
+class Turn:
+    """One message, as far as it matters for knowing whose request it is."""
+
+    speaker: Speaker
+    text: str = ""
+    ids: tuple[str, ...] = ()
+
+
+def request_of(model: Any, *, is_stream: bool, newest_first: Iterable[Turn]) -> CallRequest:
+    """Read a conversation from its end, no further than needed."""
+    user: str | None = None
+    brings: list[str] = []
+    last: Speaker | None = None
+    answered = False
+    for turn in newest_first:
+        if turn.speaker is Speaker.OTHER:
+            continue
+        if last is None:
+            last = turn.speaker
+        if turn.speaker is Speaker.RESULTS and (user is None or not answered):
+            brings.extend(turn.ids)
+        elif turn.speaker is Speaker.ASSISTANT:
+            answered = True
+        elif turn.speaker is Speaker.USER and user is None:
+            user = turn.text
+        if answered and user is not None:
+            break
+    return CallRequest(
+        model=string(model),
+        is_stream=is_stream,
+        user=user,
+        brings=tuple(dict.fromkeys(reversed(brings))),
+        ends_in_results=last is Speaker.RESULTS,
+    )
+
+
+class EventReader:
+    """Reads an event stream whose events are JSON objects. The base of the stream readers.
+
+    A reader says in `_take` what an event means. What cannot be read ends the reading, not the
+    stream.
+    """
+
+    def __init__(self) -> None:
+        self._parser = SseParser()
+        self._size = 0
+        self._fault: AnswerFault | None = None
+        self._is_complete = False
+        self._first_ns: int | None = None
+        self._last_ns: int | None = None
+        self._model: str | None = None
+        self._pieces: dict[tuple[Any, ...], list[str]] = {}
+        self._asked: dict[str, ToolAsked] = {}
+
+    @property
+    def asked(self) -> list[ToolAsked]:
+        """The tool calls asked for so far."""
+        return list(self._asked.values())
+
+    def feed(self, piece: bytes, at_ns: int) -> None:
+        """Take the next piece."""
+        if self._fault is AnswerFault.UNREADABLE:
+            return
+        self._size += len(piece)
+        for event in self._events(piece):
+            if event == b"[DONE]":
+                self._is_complete = True
+                continue
+            item = parsed(event)
+            if not isinstance(item, dict):
+                self._fault = AnswerFault.UNREADABLE
+                return
+            if self._take(item):
+                if self._first_ns is None:
+                    self._first_ns = at_ns
+                self._last_ns = at_ns
+
+    def _events(self, piece: bytes) -> Iterator[bytes]:
+        if self._size > MAX_STREAM_BYTES:
+            self._fault = AnswerFault.UNREADABLE
+            return
+        try:
+            events = self._parser.feed(piece)
+        except EventTooLongError:
+            self._fault = AnswerFault.UNREADABLE
+            return
+        for event in events:
+            yield event.data
+
+    def _take(self, item: dict[str, Any]) -> bool:
+        """Take one event; say whether it has output."""
+        raise NotImplementedError
+
+    def _ask(self, call_id: Any, name: Any) -> None:
+        if isinstance(call_id, str) and call_id and call_id not in self._asked:
+            self._asked[call_id] = ToolAsked(id=call_id, name=string(name) or "")
+
+    def _say(self, key: tuple[Any, ...], piece: str) -> None:
+        """Keep a piece of output with the others of its text: one is tokenised as a whole."""
+        if piece:
+            self._pieces.setdefault(key, []).append(piece)
+
+    def _usage(self) -> Usage | None:
+        return None
+
+    def _texts(self) -> tuple[str, ...]:
+        return tuple("".join(pieces) for pieces in self._pieces.values())
+
+    def finish(self) -> CallAnswer:
+        """Say what the stream meant, as far as it came."""
+        fault = self._fault
+        if fault is None and not self._is_complete:
+            fault = AnswerFault.CUT
+        return CallAnswer(
+            model=self._model,
+            usage=self._usage(),
+            texts=self._texts(),
+            asked=tuple(self._asked.values()),
+            first_token_ns=self._first_ns,
+            last_token_ns=self._last_ns,
+            fault=fault,
+        )
+
+
+UNREADABLE = CallAnswer(fault=AnswerFault.UNREADABLE)
