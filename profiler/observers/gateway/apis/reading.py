@@ -120,6 +120,9 @@ def request_of(model: Any, *, is_stream: bool, newest_first: Iterable[Turn]) -> 
     )
 
 
+_UNREAD = frozenset({AnswerFault.UNREADABLE, AnswerFault.TOO_LONG})
+
+
 class EventReader:
     """Reads an event stream whose events are JSON objects. The base of the stream readers.
 
@@ -145,7 +148,7 @@ class EventReader:
 
     def feed(self, piece: bytes, at_ns: int) -> None:
         """Take the next piece."""
-        if self._fault is AnswerFault.UNREADABLE:
+        if self._fault in _UNREAD:
             return
         self._size += len(piece)
         for event in self._events(piece):
@@ -163,12 +166,12 @@ class EventReader:
 
     def _events(self, piece: bytes) -> Iterator[bytes]:
         if self._size > MAX_STREAM_BYTES:
-            self._fault = AnswerFault.UNREADABLE
+            self._fault = AnswerFault.TOO_LONG
             return
         try:
             events = self._parser.feed(piece)
         except EventTooLongError:
-            self._fault = AnswerFault.UNREADABLE
+            self._fault = AnswerFault.TOO_LONG
             return
         for event in events:
             yield event.data

@@ -65,6 +65,7 @@ class AnswerFault(StrEnum):
     ERROR = "error"
     CUT = "cut"
     UNREADABLE = "unreadable"
+    TOO_LONG = "too_long"  # for us: nothing is wrong with it
 
 
 @value
