@@ -20,7 +20,7 @@ from profiler.observers.otlp.seen import (
 from profiler.observers.otlp.spans import SpanKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _STEPS = (Inference, ToolRun, AgentRun)
 _LEAVES = (HttpRequest, StateAccess)
@@ -68,15 +68,8 @@ class Tree:
 
     @property
     def root(self) -> Sighting | None:
-        """The span with which the agent took the interaction in: a server's, if there is one."""
-        servers = [span for span in self._dangling if _is_entry(span)]
-        if servers:
-            return servers[0]
-        if not self._dangling:
-            return None
-        first = self._dangling[0]
-        covers = all(first.end_ns >= span.end_ns for span in self.spans)
-        return first if covers else None
+        """The span with which the agent took the interaction in, as `root_of` finds it."""
+        return root_of(self.spans, self._dangling)
 
     @property
     def zero_ns(self) -> int:
@@ -84,18 +77,31 @@ class Tree:
         root = self.root
         return self.spans[0].start_ns if root is None else root.start_ns
 
-    def is_complete(self, window_ns: int) -> bool:
-        """Say whether the root and every parent that is named have come.
 
-        `window_ns` is how long the interaction took for its client: a root that is shorter than
-        half of it may be that of a service behind the agent, whose own spans are still to come.
-        """
-        root = self.root
-        return (
-            root is not None
-            and len({span.parent_id for span in self._dangling}) == 1
-            and (root.end_ns - root.start_ns) * 2 >= window_ns
-        )
+def root_of(spans: Iterable[Sighting], dangling: Iterable[Sighting]) -> Sighting | None:
+    """Return a server's span whose parent is elsewhere, or else one that covers all others."""
+    first = min(dangling, key=_entry_first, default=None)
+    if first is None or _is_entry(first):
+        return first
+    covers = all(first.start_ns <= span.start_ns and span.end_ns <= first.end_ns for span in spans)
+    return first if covers else None
+
+
+def is_complete(spans: Mapping[str, Sighting], window_ns: int) -> bool:
+    """Say whether the root and every parent that is named have come; spans by their ids.
+
+    `window_ns` is how long the interaction took for its client: a root that is shorter than half of
+    it may be that of a service behind the agent, whose own spans are still to come.
+    """
+    dangling = [span for span in spans.values() if span.parent_id not in spans]
+    if len({span.parent_id for span in dangling}) != 1:
+        return False
+    root = root_of(spans.values(), dangling)
+    return root is not None and (root.end_ns - root.start_ns) * 2 >= window_ns
+
+
+def _entry_first(span: Sighting) -> tuple[bool, int, int]:
+    return not _is_entry(span), span.start_ns, -span.end_ns
 
 
 def _is_entry(span: Sighting) -> bool:
