@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from profiler import __version__
 from profiler.cli import doctor, merge, mock, profile, run, schema
+from profiler.cli.optional_values import with_values
 from profiler.errors import AgentProfilerError
 
 EXIT_INTERNAL, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -63,7 +64,7 @@ def main() -> NoReturn:
     # Models are ours alone: looking for plugins reads the metadata of all that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
-        result = app(standalone_mode=False)
+        result = app(args=with_values(sys.argv[1:]), standalone_mode=False)
     except BaseException as exc:  # noqa: BLE001 - the one place that turns errors into exit codes
         sys.exit(_code_of(_innermost(exc)))
     sys.exit(result if isinstance(result, int) else 0)

@@ -15,6 +15,8 @@ PROFILE_NAME = "profile.json"
 MARKDOWN_NAME = "profile.md"
 TRUTH_NAME = "mock_truth.jsonl"
 MOCK_LOG_NAME = "mock.log"
+LLM_TRUTH_NAME = "mock_llm_truth.jsonl"
+MOCK_LLM_LOG_NAME = "mock_llm.log"
 LEAST_FREE_BYTES = 50 * 1024 * 1024
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _TARGET, _LOAD, _OUTPUT = "Target", "Load (overrides the workload file)", "Output"
 _SPREAD = "Spread over processes and machines"
 _CAPACITY = "Find the capacity"
+_INSIDE = "See inside the agent"
 
 
 def command(
@@ -108,6 +109,64 @@ def command(
             rich_help_panel=_LOAD,
         ),
     ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:PORT]",
+            help="Record the agent's LLM calls: start it with OPENAI_BASE_URL=http://127.0.0.1:8787/v1.",
+            rich_help_panel=_INSIDE,
+        ),
+    ] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The provider that the gateway passes calls on to.",
+            rich_help_panel=_INSIDE,
+        ),
+    ] = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:PORT]",
+            help="Receive the agent's OpenTelemetry spans over HTTP (default port: 4318).",
+            rich_help_panel=_INSIDE,
+        ),
+    ] = None,
+    otlp_grpc: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            help="And over gRPC, usually at 4317 (needs the extra grpc).",
+            min=0,
+            max=65535,
+            rich_help_panel=_INSIDE,
+        ),
+    ] = None,
+    otlp_grace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Wait so long for spans that come late (default: 6s).",
+            rich_help_panel=_INSIDE,
+        ),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Count a store's operations: redis://... or postgresql://...; may be given again.",
+            rich_help_panel=_INSIDE,
+        ),
+    ] = None,
+    tag_interactions: Annotated[
+        bool,
+        typer.Option(
+            "--tag-interactions",
+            help="Add a marker to the texts of scenarios that are taggable, for the gateway.",
+            rich_help_panel=_INSIDE,
+        ),
+    ] = False,
     workers: Annotated[
         str | None,
         typer.Option(
@@ -224,6 +283,7 @@ def command(
     """
     from profiler.cli import session
     from profiler.cli.objective_options import check_goodput, refuse_without_search, search
+    from profiler.cli.observing import check_fits, observing_of, options_of
     from profiler.cli.split import split_of
     from profiler.workload.load import load_workload
     from profiler.workload.shipped import find_workload
@@ -249,6 +309,16 @@ def command(
         conductor=conductor,
         shard=shard,
         start_at=start_at,
+        environ=os.environ,
+    )
+    observing = observing_of(
+        gateway=gateway,
+        upstream=upstream,
+        otlp=otlp,
+        otlp_grpc=otlp_grpc,
+        otlp_grace=otlp_grace,
+        state=state or (),
+        tag_interactions=tag_interactions,
         environ=os.environ,
     )
     path = find_workload(workload)
@@ -279,7 +349,9 @@ def command(
         until_stable=until_stable,
         mock_speed=mock_speed,
     )
+    argv += options_of(observing)
     if find_capacity:
+        check_fits(observing, loaded, alone=False)
         return search(
             loaded,
             argv,
@@ -315,5 +387,6 @@ def command(
         quiet=quiet,
         split=split,
         goodput=goodput,
+        observing=observing,
     )
     return session.execute(options)

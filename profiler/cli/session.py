@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import shlex
 import signal
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
 
 from profiler.cli.crew import crew_of
-from profiler.cli.files import MOCK_LOG_NAME, PROFILE_NAME, TRUTH_NAME, new_run_dir
+from profiler.cli.files import (
+    LLM_TRUTH_NAME,
+    MOCK_LLM_LOG_NAME,
+    MOCK_LOG_NAME,
+    PROFILE_NAME,
+    TRUTH_NAME,
+    new_run_dir,
+)
+from profiler.cli.observing import NOTHING, Observing, check_fits
 from profiler.cli.profile import files, holds_journal, write_profile
 from profiler.cli.progress import shown
 from profiler.cli.split import NOT_SPLIT, Split
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from profiler.cli.crew import Crew
+    from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
     from profiler.measure.records import Record
     from profiler.profile.model import WorkloadProfile
@@ -51,6 +60,7 @@ class RunOptions:
     quiet: bool
     split: Split = NOT_SPLIT
     goodput: str | None = None
+    observing: Observing = NOTHING
 
 
 def reproducing_argv(
@@ -85,16 +95,20 @@ def execute(options: RunOptions) -> int:
     Raises `TargetUnusableError` and `InconclusiveError` (after printing), `JournalError` and
     `UsageError`.
     """
-    workload, split = options.workload, options.split
+    workload, split, observing = options.workload, options.split, options.observing
+    alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
+    check_fits(observing, workload, alone=alone)
     with ExitStack() as stack:
         crew = stack.enter_context(crew_of(split, workload, until_stable=options.until_stable))
         _note_fewer(options, crew)
         run_dir = new_run_dir(options.out, _dir_name(options))
-        url = workload.target.url
+        url, upstream = workload.target.url, observing.upstream
+        if url is None and observing.gateway is not None and upstream is None:
+            upstream = stack.enter_context(_mock_llm(options, run_dir))["llm"]
         if url is None:
             announced = stack.enter_context(_mock(options, run_dir))
             url = _mock_url(workload, announced)
-        ended = _run(options, url, run_dir, crew)
+        ended = _run(options, url, run_dir, crew, upstream)
     if ended.reason is EndReason.JOURNAL_FAILED:
         raise JournalError(ended.detail or "the journal could not be written")
     if ended.reason is EndReason.ERROR_LIMIT and not ended.answered:
@@ -116,20 +130,39 @@ def execute(options: RunOptions) -> int:
 
 
 def _mock(options: RunOptions, run_dir: Path) -> Any:
+    """Start the mock agent; with a gateway, its LLM calls go there."""
     from profiler.cli.mock_process import mock_agent
 
-    recordings = [
-        scenario.conversations.path
-        for scenario in options.workload.scenarios
-        if scenario.conversations is not None
-    ]
+    gateway = options.observing.gateway
     return mock_agent(
-        recordings=list(dict.fromkeys(recordings)),
+        recordings=_recordings(options.workload),
         truth=run_dir / TRUTH_NAME,
         log=run_dir / MOCK_LOG_NAME,
         seed=options.workload.load.seed,
         speed=options.mock_speed,
+        llm_url=None if gateway is None else f"http://{gateway}/v1",
     )
+
+
+def _mock_llm(options: RunOptions, run_dir: Path) -> Any:
+    from profiler.cli.mock_process import mock_llm
+
+    return mock_llm(
+        recordings=_recordings(options.workload),
+        truth=run_dir / LLM_TRUTH_NAME,
+        log=run_dir / MOCK_LLM_LOG_NAME,
+        seed=options.workload.load.seed,
+        speed=options.mock_speed,
+    )
+
+
+def _recordings(workload: Workload) -> list[Path]:
+    paths = [
+        scenario.conversations.path
+        for scenario in workload.scenarios
+        if scenario.conversations is not None
+    ]
+    return list(dict.fromkeys(paths))
 
 
 def _mock_url(workload: Workload, announced: Mapping[str, Any]) -> str:
@@ -155,7 +188,9 @@ def _note_fewer(options: RunOptions, crew: Crew | None) -> None:
     Console(stderr=True).print(said, style="dim", highlight=False)
 
 
-def _run(options: RunOptions, url: str, run_dir: Path, crew: Crew | None) -> RunEnd:
+def _run(
+    options: RunOptions, url: str, run_dir: Path, crew: Crew | None, upstream: str | None
+) -> RunEnd:
     run_id = run_dir.name if options.out is None else f"{run_dir.name}-{uuid4().hex[:8]}"
     mock = {"speed": options.mock_speed, "address": url}
     spec = ShardSpec(
@@ -168,6 +203,8 @@ def _run(options: RunOptions, url: str, run_dir: Path, crew: Crew | None) -> Run
         until_stable=options.until_stable,
         goodput=options.goodput,
         target_note=(("mock", mock),) if options.workload.target.url is None else (),
+        tags=options.observing.tags,
+        observers=options.observing.names,
     )
     if crew is not None:
         from profiler.cli.shards import run_shards
@@ -175,36 +212,56 @@ def _run(options: RunOptions, url: str, run_dir: Path, crew: Crew | None) -> Run
         start_wall_ns = options.split.start_wall_ns
         return run_shards(spec, crew, run_dir, start_wall_ns=start_wall_ns, quiet=options.quiet)
     stability = _stability() if options.until_stable else None
-    end = run_shard(
-        spec,
-        lambda driver: _watched(driver, options),
-        Hooks(
-            on_interaction=_feeder(stability),
-            is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
-        ),
+    feed = _feeder(stability)
+    hooks = Hooks(
+        on_interaction=feed,
+        is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
     )
+    watching = _watching(options, upstream, feed)
+    if watching is not None:
+        hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
+    end = run_shard(spec, lambda driver: _watched(driver, options, watching), hooks)
     return RunEnd(reason=end.reason, detail=end.detail, answered=end.answered)
 
 
+def _watching(options: RunOptions, upstream: str | None, then: Ended) -> Watching | None:
+    """Return what runs the observers, None for a run that is watched from outside only."""
+    if not options.observing.names:
+        return None
+    from rich.console import Console
+
+    from profiler.cli.watching import Watching
+
+    console = Console(stderr=True, quiet=options.quiet, style="dim", highlight=False)
+    return Watching(options.observing, upstream=upstream, then=then, say=console.print)
+
+
 @asynccontextmanager
-async def _watched(driver: Driver, options: RunOptions) -> AsyncIterator[None]:
-    """Wait for the start, show progress, and stop the driver on Ctrl-C."""
+async def _watched(
+    driver: Driver, options: RunOptions, watching: Watching | None
+) -> AsyncIterator[None]:
+    """Start what watches, wait for the start, show progress, and stop the driver on Ctrl-C."""
+    around = nullcontext() if watching is None else watching.around(driver)
     progress = shown(driver, options.workload, quiet=options.quiet)
     async with anyio.create_task_group() as tasks:
         waiting = anyio.CancelScope()
-        tasks.start_soon(_stop_on_signal, driver, waiting)
-        async with progress:
+        tasks.start_soon(_stop_on_signal, driver, waiting, watching)
+        async with around, progress:
             with waiting:
                 await _sleep_until(options.split.start_wall_ns)
             yield
         tasks.cancel_scope.cancel()
 
 
-async def _stop_on_signal(driver: Driver, waiting: anyio.CancelScope) -> None:
+async def _stop_on_signal(
+    driver: Driver, waiting: anyio.CancelScope, watching: Watching | None
+) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             driver.stop(EndReason.INTERRUPTED)
             waiting.cancel()
+            if watching is not None:
+                watching.hurry()
 
 
 async def _sleep_until(wall_ns: int | None) -> None:
@@ -219,7 +276,7 @@ def _stability() -> RunningStability:
     return RunningStability()
 
 
-def _feeder(stability: RunningStability | None) -> Any:
+def _feeder(stability: RunningStability | None) -> Ended:
     if stability is None:
         return lambda *_: None
 

@@ -66,7 +66,7 @@ class _Live:
 class Driver:
     """Runs a load plan against one endpoint. One use only.
 
-    `on_start` is told the trace id and the text of each interaction that is about to be sent,
+    `on_start` is told trace id, text and session id of each interaction that is about to be sent,
     `on_interaction` of each that ended, cancelled ones included.
     """
 
@@ -80,7 +80,7 @@ class Driver:
         measured: SessionSource,
         warmup: SessionSource,
         is_stable: Callable[[], bool] = lambda: True,
-        on_start: Callable[[str, str], None] = lambda *_: None,
+        on_start: Callable[[str, str, str], None] = lambda *_: None,
         on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None,
         clock: MonotonicNs = monotonic_ns,
     ) -> None:
@@ -300,7 +300,7 @@ class Driver:
         trace_id = f"{self._ids.getrandbits(128):032x}"
         tag = f"\n{marker_of(trace_id)}" if live.plan.is_tagged else ""
         live.user = user = turn.user + tag
-        self._on_start(trace_id, user)
+        self._on_start(trace_id, user, live.plan.session_id)
         self.watch.sent += 1
         asked_ns = self._clock()
         try:

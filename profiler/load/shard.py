@@ -101,7 +101,7 @@ class RunEnd:
 class Hooks:
     """What is told of each interaction, and asked whether the numbers are stable."""
 
-    on_start: Callable[[str, str], None] = lambda *_: None
+    on_start: Callable[[str, str, str], None] = lambda *_: None
     on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None
     is_stable: Callable[[], bool] = lambda: True
 

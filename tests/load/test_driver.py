@@ -380,7 +380,7 @@ def test_every_interaction_carries_its_trace_and_what_it_belongs_to():
 def test_observers_are_told_of_an_interaction_before_it_is_sent():
     started = []
     ran = drive(ClosedLoop(users=1), requests=2, on_start=lambda *told: started.append(told))
-    assert started == [(i.trace_id, f"m0.{turn}") for turn, i in enumerate(ran.measured)]
+    assert started == [(i.trace_id, f"m0.{turn}", "m-0") for turn, i in enumerate(ran.measured)]
 
 
 def test_a_tagged_text_carries_its_trace_and_so_does_the_history():

@@ -377,15 +377,69 @@ JSON = st.recursive(
     max_leaves=10,
 )
 KEYS = st.sampled_from(
-    "model stream messages role content tool_calls function name arguments id tool_call_id input"
-    " type text call_id output instructions system tools input_schema parameters properties"
-    " choices delta index usage item response message content_block partial_json output_index"
-    " prompt_tokens_details input_tokens cache_read_input_tokens finish_reason error".split()
+    [
+        "model",
+        "stream",
+        "messages",
+        "role",
+        "content",
+        "tool_calls",
+        "function",
+        "name",
+        "arguments",
+        "id",
+        "tool_call_id",
+        "input",
+        "type",
+        "text",
+        "call_id",
+        "output",
+        "instructions",
+        "system",
+        "tools",
+        "input_schema",
+        "parameters",
+        "properties",
+        "choices",
+        "delta",
+        "index",
+        "usage",
+        "item",
+        "response",
+        "message",
+        "content_block",
+        "partial_json",
+        "output_index",
+        "prompt_tokens_details",
+        "input_tokens",
+        "cache_read_input_tokens",
+        "finish_reason",
+        "error",
+    ]
 )
 WORDS = st.sampled_from(
-    "user assistant tool function system message function_call function_call_output tool_result"
-    " tool_use text text_delta input_json_delta message_start content_block_start message_delta"
-    " content_block_delta response.completed response.output_item.added response.x.delta".split()
+    [
+        "user",
+        "assistant",
+        "tool",
+        "function",
+        "system",
+        "message",
+        "function_call",
+        "function_call_output",
+        "tool_result",
+        "tool_use",
+        "text",
+        "text_delta",
+        "input_json_delta",
+        "message_start",
+        "content_block_start",
+        "message_delta",
+        "content_block_delta",
+        "response.completed",
+        "response.output_item.added",
+        "response.x.delta",
+    ]
 )
 SHAPED = st.recursive(
     JSON | WORDS,

@@ -1,0 +1,180 @@
+"""What watches a run from inside, as the options say it: gateway, OTLP receiver, state stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from profiler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from profiler.workload.model import Workload
+
+TOKEN_VARIABLE = "AGENT_PROFILER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
+LOOPBACK = "127.0.0.1"
+DEFAULT_GRACE_S = 6.0
+_HIGHEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where something listens."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        from ipaddress import ip_address
+
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observing:
+    """What watches. `upstream` is None where the mock LLM is to be the provider.
+
+    `token` is what a gateway beyond loopback asks for. `state` may hold passwords.
+    """
+
+    gateway: Address | None = None
+    upstream: str | None = None
+    token: str | None = None
+    otlp: Address | None = None
+    otlp_grpc: int | None = None
+    grace_s: float = DEFAULT_GRACE_S
+    state: tuple[str, ...] = ()
+    tags: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The observers, as the journal calls them."""
+        watching = {
+            "gateway": self.gateway is not None,
+            "otel": self.otlp is not None,
+            "state_store": bool(self.state),
+        }
+        return tuple(name for name, is_on in watching.items() if is_on)
+
+
+NOTHING = Observing()
+
+
+def observing_of(
+    *,
+    gateway: str | None,
+    upstream: str | None,
+    otlp: str | None,
+    otlp_grpc: int | None,
+    otlp_grace: str | None,
+    state: Sequence[str],
+    tag_interactions: bool,
+    environ: Mapping[str, str],
+) -> Observing:
+    """Read the options. Raises `UsageError` for one that is wrong, or has no use alone."""
+    if upstream is not None and gateway is None:
+        raise UsageError("--upstream has no use without --gateway", fix="Add --gateway")
+    if upstream is not None and urlsplit(upstream).scheme not in ("http", "https"):
+        fix = "Give the provider's base URL, like https://api.openai.com/v1"
+        raise UsageError(f"{_without_user(upstream)!r} is no URL", where="--upstream", fix=fix)
+    if otlp is None and (otlp_grace is not None or otlp_grpc is not None):
+        option = "--otlp-grace" if otlp_grace is not None else "--otlp-grpc"
+        raise UsageError(f"{option} has no use without --otlp", fix="Add --otlp")
+    if tag_interactions and gateway is None:
+        fix = "Add --gateway: it is what reads the markers"
+        raise UsageError("--tag-interactions has no use without --gateway", fix=fix)
+    address = None if gateway is None else _address(gateway, "--gateway")
+    token = environ.get(TOKEN_VARIABLE) or None
+    if address is not None and not address.is_loopback and token is None:
+        raise UsageError(
+            f"a gateway that others can reach ({address}) needs a token",
+            where="--gateway",
+            fix=f"Set {TOKEN_VARIABLE}, or listen on {LOOPBACK}",
+        )
+    return Observing(
+        gateway=address,
+        upstream=upstream,
+        token=None if address is None or address.is_loopback else token,
+        otlp=None if otlp is None else _address(otlp, "--otlp"),
+        otlp_grpc=otlp_grpc,
+        grace_s=DEFAULT_GRACE_S if otlp_grace is None else _grace_s(otlp_grace),
+        state=tuple(state),
+        tags=tag_interactions,
+    )
+
+
+def check_fits(observing: Observing, workload: Workload, *, alone: bool) -> None:
+    """Raise `UsageError` where the run is not one that can be watched so.
+
+    `alone`: the run is one process, and one run.
+    """
+    if observing.names and not alone:
+        option = {"gateway": "--gateway", "otel": "--otlp", "state_store": "--state"}
+        raise UsageError(
+            f"{option[observing.names[0]]} watches a run of one process",
+            fix="Leave out --workers, --cluster, --shard and --find-capacity",
+        )
+    if observing.gateway and observing.upstream is None and workload.target.url is not None:
+        raise UsageError(
+            "the gateway has no provider to pass calls on to",
+            where="--gateway",
+            fix="Add --upstream, like --upstream https://api.openai.com/v1",
+        )
+    if observing.tags and not any(scenario.taggable for scenario in workload.scenarios):
+        raise UsageError(
+            "no scenario may be tagged",
+            where="--tag-interactions",
+            fix="Set taggable: true in the scenarios whose texts may carry a marker",
+        )
+
+
+def options_of(observing: Observing) -> tuple[str, ...]:
+    """Return the options again, without secrets, as part of a command that a person may repeat."""
+    argv: list[str] = []
+    for option, value in (
+        ("--gateway", observing.gateway),
+        ("--upstream", None if observing.upstream is None else _without_user(observing.upstream)),
+        ("--otlp", observing.otlp),
+        ("--otlp-grpc", observing.otlp_grpc),
+    ):
+        if value is not None:
+            argv += [option, str(value)]
+    if observing.grace_s != DEFAULT_GRACE_S:
+        argv += ["--otlp-grace", f"{observing.grace_s:g}s"]
+    for url in observing.state:
+        argv += ["--state", _without_user(url)]
+    return (*argv, "--tag-interactions") if observing.tags else tuple(argv)
+
+
+def _without_user(url: str) -> str:
+    """Return a URL without user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _address(text: str, option: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        fix = f"Write HOST:PORT, like {LOOPBACK}:8787"
+        raise UsageError(f"{text!r} is no address", where=option, fix=fix)
+    return Address(host=host.strip("[]") or LOOPBACK, port=int(port))
+
+
+def _grace_s(text: str) -> float:
+    from profiler.workload.units import duration_s
+
+    try:
+        return duration_s(text)
+    except ValueError as exc:
+        fix = "Write a duration, like 6s"
+        raise UsageError(f"{text!r} is no duration", where="--otlp-grace", fix=fix) from exc

@@ -1,0 +1,85 @@
+"""The environment of the real agents, and their processes. Made once, made again when they change.
+
+The frameworks want other versions of what we use ourselves, so they are not beside us.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.system.stores import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+FOLDER = HERE.parents[2] / ".venv-agents"
+REQUIREMENTS = HERE / "requirements.txt"
+START_S = 60
+
+
+def agents_python() -> Path:
+    """Return the interpreter that has the frameworks; install them if they are not there."""
+    python, made = FOLDER / "bin" / "python", FOLDER / ".made-from"
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if made.exists() and made.read_text() == wanted:
+            return python
+        subprocess.run([sys.executable, "-m", "venv", str(FOLDER)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run(
+            [*pip, "-r", str(REQUIREMENTS)], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            reason = f"the agent frameworks could not be installed: {done.stderr.strip()[-300:]}"
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        made.write_text(wanted)
+    return python
+
+
+@contextmanager
+def running_agent(name: str, log: Path, **extra: str) -> Iterator[str]:
+    """Run one of the agents; yields the URL of its chat."""
+    port = free_port()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "OPENAI_"))}
+    environment.pop("PYTHONPATH", None)
+    command = [str(agents_python()), str(HERE / f"{name}_agent.py"), str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=HERE, env={**environment, **extra}, stdout=out, stderr=out
+        )
+    try:
+        _wait_for(port, process, log)
+        yield f"http://127.0.0.1:{port}/chat"
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"the agent does not listen: {log.read_text()[-2000:]}")
