@@ -17,7 +17,7 @@ from profiler.errors import UsageError
 from profiler.observers.gateway.proxy import TIMEOUT_S, Proxy
 from profiler.observers.gateway.recording import Recording
 from profiler.observers.gateway.upstream import Upstream, checked_token
-from profiler.serving import listening
+from profiler.serving import listening, plain_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -95,6 +95,7 @@ async def running_gateway(
         )
     recording = Recording(record=record, in_flight=in_flight, counter=counter, clock=clock)
     async with AsyncExitStack() as stack:
+        stack.enter_context(plain_errors())
         stack.callback(recording.counting.close)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)

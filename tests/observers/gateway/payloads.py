@@ -1,7 +1,7 @@
 """Provider payloads in their documented shapes, written out by hand.
 
-Chat: https://platform.openai.com/docs/api-reference/chat-streaming; Responses: .../responses-streaming
-(the field order is that of captured streams); Anthropic:
+Chat: https://platform.openai.com/docs/api-reference/chat-streaming; Responses: the same, under
+responses-streaming (the field order is that of captured streams); Anthropic:
 https://docs.claude.com/en/docs/build-with-claude/streaming, and a captured stream of a tool call.
 """
 
