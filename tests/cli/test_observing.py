@@ -40,9 +40,7 @@ def test_nothing_watches_unless_asked():
 
 
 def test_addresses_may_leave_out_the_host():
-    watched = observing(
-        gateway="8787", otlp=":4318", otlp_grpc=4317, upstream="http://a/v1"
-    )
+    watched = observing(gateway="8787", otlp=":4318", otlp_grpc=4317, upstream="http://a/v1")
     assert watched.gateway == Address(host="127.0.0.1", port=8787)
     assert watched.otlp == Address(host="127.0.0.1", port=4318)
     assert watched.otlp_grpc == 4317
