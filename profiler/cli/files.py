@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -52,6 +53,23 @@ def new_run_dir(out: Path | None, workload_name: str) -> Path:
             fix="Free some space, or give --out a directory on another disk",
         )
     return run_dir
+
+
+def forget_unbegun(run_dir: Path) -> None:
+    """Remove what a run left that ended before anything was sent: it would only be in the way.
+
+    Nothing is removed once the journal has more than its first line, and no file but the run's own.
+    """
+    journal = run_dir / JOURNAL_NAME
+    if not journal.exists():
+        return
+    with journal.open("rb") as lines:
+        if sum(1 for _ in zip(range(2), lines, strict=False)) > 1:
+            return
+    for name in (JOURNAL_NAME, TRUTH_NAME, MOCK_LOG_NAME, LLM_TRUTH_NAME, MOCK_LLM_LOG_NAME):
+        (run_dir / name).unlink(missing_ok=True)
+    with suppress(OSError):  # there is something else in it
+        run_dir.rmdir()
 
 
 def _unused(workload_name: str) -> Path:

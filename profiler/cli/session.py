@@ -18,6 +18,7 @@ from profiler.cli.files import (
     MOCK_LOG_NAME,
     PROFILE_NAME,
     TRUTH_NAME,
+    forget_unbegun,
     new_run_dir,
 )
 from profiler.cli.observing import NOTHING, Observing, check_fits
@@ -98,15 +99,16 @@ def execute(options: RunOptions) -> int:
     workload, split, observing = options.workload, options.split, options.observing
     alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
     check_fits(observing, workload, alone=alone)
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as mocks:
         crew = stack.enter_context(crew_of(split, workload, until_stable=options.until_stable))
         _note_fewer(options, crew)
         run_dir = new_run_dir(options.out, _dir_name(options))
+        stack.callback(forget_unbegun, run_dir)  # when the mocks have stopped
         url, upstream = workload.target.url, observing.upstream
         if url is None and observing.gateway is not None and upstream is None:
-            upstream = stack.enter_context(_mock_llm(options, run_dir))["llm"]
+            upstream = mocks.enter_context(_mock_llm(options, run_dir))["llm"]
         if url is None:
-            announced = stack.enter_context(_mock(options, run_dir))
+            announced = mocks.enter_context(_mock(options, run_dir))
             url = _mock_url(workload, announced)
         ended = _run(options, url, run_dir, crew, upstream)
     if ended.reason is EndReason.JOURNAL_FAILED:
