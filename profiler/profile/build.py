@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
 from datetime import UTC, datetime
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
-from profiler.measure.records import EndReason, RateLimit
-from profiler.profile.fold import Fold, Limits, fold
+from profiler.measure.records import EndReason
+from profiler.profile.causes import with_causes
+from profiler.profile.fold import Fold, fold
 from profiler.profile.goodput import goodput_of
 from profiler.profile.joining import belated
 from profiler.profile.load import load_of_parts
-from profiler.profile.metrics import INTERACTION_METRICS, preference_for
 from profiler.profile.model import (
     PROFILE_SCHEMA_VERSION,
-    RateLimitInfo,
-    Reconciliation,
     RunInfo,
     RunPart,
     SampleInfo,
     WorkloadProfile,
 )
 from profiler.profile.objectives import objectives_text
-from profiler.profile.sample import SCALES
 from profiler.profile.sections import (
     View,
     interaction_section,
@@ -38,7 +33,6 @@ from profiler.profile.sections import (
 from profiler.profile.trust import trust_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from profiler.profile.model import Goodput
@@ -61,6 +55,12 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
     interaction = interaction_section(view)
     llm_call, models = llm_call_sections(view)
     sample = _sample(folded)
+    ledger = folded.ledgers.section(folded.models)
+    observers = folded.watches.section(
+        folded.run.observers,
+        folded.measured,
+        {who: block.told.numbers for who, block in folded.blocks.items()},
+    )
     load = load_of_parts(_mode(folded), _text(folded.run.load, "arrivals"), (part,))
     return WorkloadProfile(
         schema_version=PROFILE_SCHEMA_VERSION,
@@ -72,16 +72,23 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
         llm_call=llm_call,
         models=models,
         tools=tool_section(view),
+        tool_round_trips=folded.round_trips.section(),
         state=state_section(view),
         session=session_section(view),
-        rate_limits=_rate_limits(view),
+        rate_limits=folded.rate_limits.section(folded.models),
         joint=folded.joint.joint(
             {
                 name: (who, who in view.from_inside.get(name, ()))
                 for name, who in view.chosen.items()
             }
         ),
-        reconciliation=_reconciliation(view),
+        observers=observers,
+        ledger=ledger,
+        reconciliation=with_causes(
+            folded.comparisons.section(view.series, folded.state_deltas, folded.stores),
+            observers,
+            ledger,
+        ),
         trust=trust_of(sample.succeeded, interaction, folded.loop_lag()),
         goodput=_goodput(folded, load.duration_s),
     )
@@ -199,71 +206,3 @@ def _partial_reasons(folded: Fold) -> tuple[str, ...]:
     if folded.end.reason in _IN_ORDER:
         return ()
     return (folded.end.reason.value,)
-
-
-def _reconciliation(view: View) -> tuple[Reconciliation, ...]:
-    """Compare each pair of observers of a metric, on the interactions that both saw."""
-    rows = (
-        row
-        for name in INTERACTION_METRICS
-        for pair in combinations(_by_preference(name, view.series.get(name, ())), 2)
-        if (row := _compare(view.folded, name, *pair)) is not None
-    )
-    return tuple(rows)
-
-
-def _by_preference(metric: str, observers: Iterable[str]) -> list[str]:
-    order = preference_for(metric)
-    return sorted(observers, key=lambda who: (order.index(who) if who in order else 99, who))
-
-
-def _compare(folded: Fold, metric: str, a: str, b: str) -> Reconciliation | None:
-    found = folded.compared.get((metric, min(a, b), max(a, b)))
-    if found is None:
-        return None
-    unit = INTERACTION_METRICS[metric].unit
-    total = found.difference if a < b else -found.difference
-    return Reconciliation(
-        metric=metric,
-        unit=unit,
-        observer_a=a,
-        observer_b=b,
-        compared=found.compared,
-        differing=found.differing,
-        mean_difference=total / (found.compared * SCALES[unit].per_unit),
-        sum_difference=total,
-    )
-
-
-def _rate_limits(view: View) -> dict[str, RateLimitInfo]:
-    """Return what 429s and headers revealed, from the observer whose LLM calls are believed."""
-    source = view.chosen.get("llm_calls")
-    found: dict[str, RateLimitInfo] = {}
-    for name, number in view.folded.models.items():
-        limits = None if source is None else view.folded.limits.get((source, number))
-        if limits is None:
-            continue
-        info = _rate_limit(limits)
-        # Model, calls and 429s aside, is there anything to tell?
-        told = info.model_dump(exclude={"calls", "http_429"}).values()
-        if info.http_429 or any(value is not None for value in told):
-            found[name] = info
-    return found
-
-
-def _rate_limit(limits: Limits) -> RateLimitInfo:
-    names = [field.name for field in fields(RateLimit)]
-    lowest = dict(zip(names, limits.lowest, strict=True))
-    highest = dict(zip(names, limits.highest, strict=True))
-    retry_after_ns = highest["retry_after_ns"]
-    return RateLimitInfo(
-        calls=limits.calls,
-        http_429=limits.http_429,
-        limit_requests_lowest=lowest["limit_requests"],
-        limit_requests_highest=highest["limit_requests"],
-        lowest_remaining_requests=lowest["remaining_requests"],
-        limit_tokens_lowest=lowest["limit_tokens"],
-        limit_tokens_highest=highest["limit_tokens"],
-        lowest_remaining_tokens=lowest["remaining_tokens"],
-        longest_retry_after_s=None if retry_after_ns is None else retry_after_ns / _NS_PER_S,
-    )

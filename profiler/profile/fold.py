@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING
 
 from profiler.errors import ProfileError
 from profiler.measure.records import (
+    NO_TRACE,
     DriverSample,
     End,
     Interaction,
+    LlmAttempt,
     LlmCall,
     Observer,
+    ObserverNote,
     Outcome,
     Phase,
     Run,
     StateDelta,
     StateOp,
     ToolCall,
+    ToolRoundTrip,
+    Watched,
 )
 from profiler.profile.goodput import Judge, goodput_text
 from profiler.profile.interactions import (
@@ -38,8 +43,13 @@ from profiler.profile.interactions import (
 )
 from profiler.profile.joining import WINDOW, Joined, Joiner
 from profiler.profile.joint import Reservoir
-from profiler.profile.metrics import CALL_METRICS, INTERACTION_METRICS, USAGE
+from profiler.profile.ledger import Ledgers
+from profiler.profile.metrics import CALL_METRICS, INTERACTION_METRICS
 from profiler.profile.objectives import parse_goodput
+from profiler.profile.observing import Watches
+from profiler.profile.rate_limits import RateLimits
+from profiler.profile.reconciling import Comparisons
+from profiler.profile.round_trips import RoundTrips
 from profiler.profile.rows import (
     MISSING,
     NO_MODEL,
@@ -48,7 +58,7 @@ from profiler.profile.rows import (
     difference_us,
     interaction_row,
     llm_call_row,
-    rate_limit_row,
+    round_trip_row,
     state_op_row,
     tool_call_row,
 )
@@ -67,15 +77,11 @@ if TYPE_CHECKING:
     from profiler.profile.tally import Tally
 
 _CLIENT = Observer.CLIENT.value
-_TOLERANCE_US = 1000
 _DRIVER_BATCH = 100
 
 _ALL, _OK, _FAILED = 1, 2, 4
 _POPULATIONS = {"measured": _ALL, "succeeded": _OK, "failed": _FAILED}
-_USAGE_OF_CLIENT = slice(CLIENT_METRICS.index(USAGE[0]), CLIENT_METRICS.index(USAGE[-1]) + 1)
-_USAGE_INSIDE = slice(INSIDE_METRICS.index(USAGE[0]), INSIDE_METRICS.index(USAGE[-1]) + 1)
 _TOOL_CALLS = INSIDE_METRICS.index("tool_calls")
-_NO_USAGE = [MISSING] * len(USAGE)
 
 
 @dataclass(slots=True)
@@ -126,39 +132,6 @@ class ToolTally:
     succeeded: int = 0
 
 
-@dataclass(slots=True)
-class Limits:
-    """Rate limits of one model, as one observer saw them; fields in the order of `RateLimit`."""
-
-    calls: int = 0
-    http_429: int = 0
-    lowest: list[int | None] = field(default_factory=lambda: [None] * 7)
-    highest: list[int | None] = field(default_factory=lambda: [None] * 7)
-
-    def take(self, row: Row) -> None:
-        """Add the headers of one call."""
-        for place, value in enumerate(row):
-            if value != MISSING:
-                low, high = self.lowest[place], self.highest[place]
-                self.lowest[place] = value if low is None else min(low, value)
-                self.highest[place] = value if high is None else max(high, value)
-
-
-@dataclass(slots=True)
-class Compared:
-    """Two observers of a metric, on the interactions that both saw."""
-
-    compared: int = 0
-    differing: int = 0
-    difference: int = 0
-
-    def take(self, difference: int, tolerance: int) -> None:
-        """Add the difference of one interaction."""
-        self.compared += 1
-        self.differing += abs(difference) > tolerance
-        self.difference += difference
-
-
 class Fold:
     """All of a journal that a profile is made of. `take` its records in order, then `close`."""
 
@@ -192,8 +165,11 @@ class Fold:
         self.calls: dict[str, Calls] = {}
         self.of_tool: dict[tuple[str, int], ToolTally] = {}
         self.of_store: dict[tuple[str, int, int], tuple[int, Tally]] = {}
-        self.limits: dict[tuple[str, int], Limits] = {}
-        self.compared: dict[tuple[str, str, str], Compared] = {}
+        self.round_trips = RoundTrips(self.sessions)
+        self.watches = Watches()
+        self.ledgers = Ledgers()
+        self.rate_limits = RateLimits()
+        self.comparisons = Comparisons()
         self._lag = loop_lag_of(())
         self._driver: list[DriverSample] = []
         self._number = 0
@@ -203,25 +179,45 @@ class Fold:
         match record:
             case LlmCall():
                 self._take_llm_call(record)
-            case ToolCall():
-                observer = record.observer.value
-                self.tool_observers.add(observer)
-                row = tool_call_row(record, self.tools[record.name])
-                self.joiner.of(record.trace_id).seen_by(observer).tool_calls.append(row)
-            case StateOp():
-                row = state_op_row(record, self.stores[record.store])
-                inside = self.joiner.of(record.trace_id).seen_by(record.observer.value)
-                inside.state_ops.append(row)
+            case ToolCall() | StateOp() | ToolRoundTrip() | Watched():
+                self._take_inside(record)
+            case LlmAttempt():
+                model = self.models[NO_MODEL if record.model is None else record.model]
+                is_429 = record.outcome is Outcome.HTTP_429
+                who, headers = record.observer.value, record.rate_limit
+                self.rate_limits.take_attempt(who, model, headers, is_429=is_429)
             case Interaction():
                 self._take_interaction(record)
             case StateDelta():
                 self.state_deltas.append(record)
+            case ObserverNote():
+                self.watches.take_note(record)
             case DriverSample():
                 self._take_driver_sample(record)
             case End():
                 self.end = record
             case Run():
                 raise TypeError("a second run")
+
+    def _take_inside(self, record: ToolCall | StateOp | ToolRoundTrip | Watched) -> None:
+        """Take what happened inside an interaction, if it is known inside which."""
+        observer = record.observer.value
+        if isinstance(record, ToolCall):
+            self.tool_observers.add(observer)
+        if record.trace_id == NO_TRACE:
+            self.watches[observer].other_unattributed += 1
+            return
+        inside = self.joiner.of(record.trace_id).seen_by(observer)
+        match record:
+            case ToolCall():
+                inside.tool_calls.append(tool_call_row(record, self.tools[record.name]))
+            case StateOp():
+                inside.state_ops.append(state_op_row(record, self.stores[record.store]))
+            case ToolRoundTrip():
+                name = self.round_trips.name(record.tools)
+                inside.round_trips.append(round_trip_row(record, name))
+            case Watched():
+                inside.watched = True
 
     def close(self) -> None:
         """Take what is still open: the journal has ended."""
@@ -261,14 +257,12 @@ class Fold:
         observer = record.observer.value
         model = self.models[NO_MODEL if record.model is None else record.model]
         row = llm_call_row(record, model)
-        self.joiner.of(record.trace_id).seen_by(observer).llm_calls.append(row)
-        limits = self.limits.get((observer, model))
-        if limits is None:
-            limits = self.limits[observer, model] = Limits()
-        limits.calls += 1
-        limits.http_429 += record.outcome is Outcome.HTTP_429
-        if record.rate_limit is not None:
-            limits.take(rate_limit_row(record.rate_limit))
+        if record.trace_id != NO_TRACE:
+            self.joiner.of(record.trace_id).seen_by(observer).llm_calls.append(row)
+        self.watches.take_call(record)
+        self.ledgers.take(observer, model, row)
+        is_429 = record.outcome is Outcome.HTTP_429
+        self.rate_limits.take_call(observer, model, record.rate_limit, is_429=is_429)
 
     def _join(self, joined: Joined) -> None:
         row = joined.row
@@ -280,6 +274,9 @@ class Fold:
         session.is_whole = session.is_whole and bool(measured and ok)
         if last_turn or not ok:
             self.sessions.ended(joined.session, self._number)
+        for observer, inside in joined.inside.items():
+            if inside.state_ops:
+                self.comparisons.take_operations(observer, inside.state_ops)
         if not measured:
             self.warmup += 1
             return
@@ -299,8 +296,8 @@ class Fold:
             observer: self._fold_inside(observer, inside, row, session, population)
             for observer, inside in joined.inside.items()
         }
-        if len(insides) > 1 or (insides and client[_USAGE_OF_CLIENT] != _NO_USAGE):
-            self._compare(client, list(insides.items()))
+        if insides:
+            self.comparisons.take(joined.trace, client, insides)
         if self.judge.objectives:
             self.judge.judge(session, client, insides, ok=ok)
         self.joint.offer(joined, turn, ok=ok, client=client, insides=insides)
@@ -313,6 +310,7 @@ class Fold:
             block = self.blocks[observer] = self._block(observer, INSIDE_METRICS)
         length_ns = row[9] - row[6] if observer in TOOL_OBSERVERS else None
         values = inside_values(inside, block.told, length_ns)
+        self.watches[observer].interactions += 1
         _add(session, block.series, values, population)
         if inside.llm_calls:
             self._fold_llm_calls(observer, inside.llm_calls, session)
@@ -320,6 +318,8 @@ class Fold:
             self._fold_tools(block, inside.tool_calls, session)
         if inside.state_ops:
             self._fold_state(observer, inside.state_ops, session)
+        if inside.round_trips:
+            self.round_trips.fold(observer, inside.round_trips, session)
         return values
 
     def _block(self, observer: str, metrics: tuple[str, ...]) -> Block:
@@ -384,32 +384,6 @@ class Fold:
                 found = self.of_store[key] = self.sessions.tally("count")
             session.numbers.append(found[0])
             session.values.append(total)
-
-    def _compare(self, client: list[int], insides: list[tuple[str, list[int]]]) -> None:
-        clients = (_CLIENT, client[_USAGE_OF_CLIENT])
-        for place, (a, mine) in enumerate(insides):
-            self._compare_two(USAGE, clients, (a, mine[_USAGE_INSIDE]))
-            for other in insides[place + 1 :]:
-                self._compare_two(INSIDE_METRICS, (a, mine), other)
-
-    def _compare_two(
-        self,
-        metrics: tuple[str, ...],
-        first: tuple[str, list[int]],
-        second: tuple[str, list[int]],
-    ) -> None:
-        a, b = first[0], second[0]
-        for name, mine, other in zip(metrics, first[1], second[1], strict=True):
-            if MISSING in (mine, other):
-                continue
-            difference, key = mine - other, (name, a, b)
-            if a > b:  # which way round is for the profile to choose: here one way always
-                difference, key = -difference, (name, b, a)
-            compared = self.compared.get(key)
-            if compared is None:
-                compared = self.compared[key] = Compared()
-            tolerance = _TOLERANCE_US if INTERACTION_METRICS[name].unit == "s" else 0
-            compared.take(difference, tolerance)
 
     def store_kind(self, store: int, kind: StateKind) -> dict[str, Tally]:
         """Return, by observer, the tally of a kind of operations on a store."""

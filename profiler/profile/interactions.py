@@ -4,7 +4,8 @@ How an interaction that an observer says nothing of is told from one in which no
 observer *saw* an interaction if any call or operation of it bears its trace id. Of an interaction
 that it saw,
 
-- an observer that reported an LLM call anywhere in the run means 0 LLM calls by reporting none;
+- an observer that reported an LLM call anywhere in the run means 0 LLM calls by reporting none; so
+  does one that says that it watched the interaction (`Watched`), even if there was none in the run;
 - `response` and `otel`, which report tools, mean 0 tool calls by reporting none; a gateway, which
   cannot see tools run, means nothing;
 - state operations are 0 only where the observer says so (`count` 0).
@@ -13,7 +14,8 @@ An interaction that nobody saw (refused, or no answer came) is not observed: the
 
 A sum over an interaction's LLM calls is observed if every call that succeeded has the number; a
 call that failed without usage cost no tokens. A number that no call of the whole run has is not
-observed at all, not even where there was no call.
+observed at all, not even where there was no call. Where an observer that watched saw no call in the
+whole run, its calls, attempts, LLM time, input and output are 0; the finer numbers are left out.
 
 What depends on the whole run (did the observer ever report an LLM call? does any call have the
 number?) is known only at its end. Until then every value is taken as if it were so, and `Told`
@@ -27,7 +29,19 @@ from typing import TYPE_CHECKING
 
 from profiler.measure.records import Observer, StateKind
 from profiler.profile.metrics import TOKEN_PARTS, USAGE
-from profiler.profile.rows import MISSING, STATE_KINDS, difference_us
+from profiler.profile.rows import (
+    CALL_ATTEMPTS,
+    CALL_END,
+    CALL_FIRST,
+    CALL_LAST_START,
+    CALL_OK,
+    CALL_PARTS,
+    CALL_START,
+    CALL_USAGE,
+    MISSING,
+    STATE_KINDS,
+    difference_us,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +63,11 @@ INSIDE_METRICS = (
     *("state_reads", "state_writes", "own_time"),
 )
 CALL_METRICS_IN_ORDER = (
-    *("latency", "time_to_first_token", "output_tokens_per_second", "attempts"),
+    *("latency", "time_to_first_token", "output_tokens_per_second", "attempts", "retry_time"),
     *USAGE,
+)
+_ZERO_WITHOUT_ANY_CALL = frozenset(
+    ("llm_calls", "attempts", "llm_time", "input_tokens", "output_tokens")
 )
 
 _NOTHING = (0,) * len(LLM_METRICS)
@@ -59,9 +76,7 @@ _NS_PER_US = 1000
 _RATE = 1_000_000 * 1000
 """Thousandths of a token per second, from tokens per microsecond."""
 
-# Where a row of an LLM call has what (`rows.llm_call_row`).
-_OK, _START, _FIRST, _END, _ATTEMPTS = 0, 2, 3, 4, 5
-_FIRST_USAGE, _FIRST_PART = 6, 10
+_TOKENS = slice(CALL_USAGE.start, CALL_PARTS.stop)
 _TOOL_START, _TOOL_END = 2, 3
 _READ, _WRITE = STATE_KINDS.index(StateKind.READ), STATE_KINDS.index(StateKind.WRITE)
 
@@ -71,6 +86,7 @@ class Told:
 
     def __init__(self) -> None:
         self.llm_calls = self.tool_calls = 0
+        self.watched = False
         self.numbers: set[str] = set()
         """The metrics that any call had a number for."""
 
@@ -85,7 +101,9 @@ class Told:
                 for part in ("llm_time", "tool_time")
             )
         if metric in LLM_METRICS:
-            return self.llm_calls > 0 and (metric == "llm_calls" or metric in self.numbers)
+            if not self.llm_calls:
+                return self.watched and metric in _ZERO_WITHOUT_ANY_CALL
+            return metric == "llm_calls" or metric in self.numbers
         if metric in ("tool_calls", "tool_time"):
             watches = watches_tools or observer in TOOL_OBSERVERS
             untimed = metric == "tool_time" and self.tool_calls and metric not in self.numbers
@@ -116,6 +134,7 @@ def inside_values(inside: Inside, told: Told, own_of_ns: int | None) -> list[int
     `own_of_ns` is the interaction's length where calls of both kinds are on one clock, else None.
     """
     calls, tools = inside.llm_calls, inside.tool_calls
+    told.watched = told.watched or inside.watched
     values = _llm_values(calls, told) if calls else list(_NOTHING)
     tool_time = 0
     if tools:
@@ -134,16 +153,16 @@ def inside_values(inside: Inside, told: Told, own_of_ns: int | None) -> list[int
 def _llm_values(calls: list[Row], told: Told) -> list[int]:
     told.llm_calls += len(calls)
     columns = list(zip(*calls, strict=True))
-    succeeded = columns[_OK]
-    durations = list(map(difference_us, columns[_END], columns[_START]))
+    succeeded = columns[CALL_OK]
+    durations = list(map(difference_us, columns[CALL_END], columns[CALL_START]))
     values = [
         len(calls),
-        _total("attempts", columns[_ATTEMPTS], None, told),
+        _total("attempts", columns[CALL_ATTEMPTS], None, told),
         _total("llm_time", durations, None, told),
     ]
-    for name, column in zip(_SUMMED, columns[_FIRST_USAGE:], strict=True):
+    for name, column in zip(_SUMMED, columns[_TOKENS], strict=True):
         values.append(_total(name, column, succeeded, told))
-    counted = [_sum_of_known(call[_FIRST_PART:]) for call in calls]
+    counted = [_sum_of_known(call[CALL_PARTS]) for call in calls]
     values.append(_total("counted_input_tokens", counted, succeeded, told))
     return values
 
@@ -182,7 +201,7 @@ def _state_values(ops: list[Row]) -> list[int]:
 
 def _busy_ns(calls: list[Row], tools: list[Row]) -> int:
     """Return the length of the union of all intervals, in nanoseconds: time is counted once."""
-    intervals = [(call[_START], call[_END]) for call in calls]
+    intervals = [(call[CALL_START], call[CALL_END]) for call in calls]
     intervals += [(tool[_TOOL_START], tool[_TOOL_END]) for tool in tools]
     busy, covered = 0, MISSING
     for start, end in sorted(intervals, key=itemgetter(0)):
@@ -195,9 +214,15 @@ def _busy_ns(calls: list[Row], tools: list[Row]) -> int:
 
 def call_values(call: Row) -> list[int]:
     """Return the values of `CALL_METRICS_IN_ORDER` of one LLM call."""
-    start, first, end, attempts, *usage = call[_START:_FIRST_PART]
+    start, end, last_start = call[CALL_START], call[CALL_END], call[CALL_LAST_START]
     latency = difference_us(end, start)
+    attempts, usage = call[CALL_ATTEMPTS], call[CALL_USAGE]
+    retry_time = difference_us(last_start, start)
+    if last_start == MISSING and attempts == 1:
+        retry_time = 0
+    answering = latency if last_start == MISSING else difference_us(end, last_start)
     output, rate = usage[1], MISSING
-    if output != MISSING and latency > 0:
-        rate = (output * _RATE + latency // 2) // latency
-    return [latency, difference_us(first, start), rate, attempts, *usage]
+    if output != MISSING and answering > 0:
+        rate = (output * _RATE + answering // 2) // answering
+    first = difference_us(call[CALL_FIRST], start)
+    return [latency, first, rate, attempts, retry_time, *usage]

@@ -34,11 +34,15 @@ class Inside:
     llm_calls: list[Row] = field(default_factory=list)
     tool_calls: list[Row] = field(default_factory=list)
     state_ops: list[Row] = field(default_factory=list)
+    round_trips: list[Row] = field(default_factory=list)
+    watched: bool = False
+    """Whether the observer said that it saw all there was: without a call, zero is known."""
 
     @property
     def events(self) -> int:
-        """How many records that is."""
-        return len(self.llm_calls) + len(self.tool_calls) + len(self.state_ops)
+        """How many records of something that happened that is."""
+        calls = len(self.llm_calls) + len(self.tool_calls)
+        return calls + len(self.state_ops) + len(self.round_trips)
 
 
 @dataclass(slots=True)

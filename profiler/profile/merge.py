@@ -18,13 +18,13 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from profiler.errors import ProfileError
+from profiler.profile.causes import with_causes
 from profiler.profile.goodput import merge_goodputs
 from profiler.profile.joint import merge_joints
+from profiler.profile.ledger import merge_ledgers
 from profiler.profile.load import load_of_parts
 from profiler.profile.metrics import INTERACTION_METRICS
 from profiler.profile.model import (
-    RateLimitInfo,
-    Reconciliation,
     RunInfo,
     SampleInfo,
     StoreProfile,
@@ -32,8 +32,10 @@ from profiler.profile.model import (
     WholeRun,
     WorkloadProfile,
 )
+from profiler.profile.observing import merge_observers
+from profiler.profile.rate_limits import merge_rate_limits
+from profiler.profile.reconciling import merge_reconciliations
 from profiler.profile.sample import (
-    SCALES,
     Sample,
     add_samples,
     distribution_of,
@@ -66,6 +68,14 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
     sample = _merge_sample_infos([profile.sample for profile in every])
     interaction = _merge_interaction(every)
     first = every[0]
+    ledger = {
+        model: merge_ledgers(p.ledger[model] for p in every if model in p.ledger)
+        for model in _keys(profile.ledger for profile in every)
+    }
+    observers = merge_observers(
+        [profile.observers for profile in every],
+        [profile.sample.interactions for profile in every],
+    )
     load = load_of_parts(first.load.mode, first.load.arrivals, run.parts)
     return WorkloadProfile(
         schema_version=first.schema_version,
@@ -84,18 +94,25 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
         tools={
             tool: _merge_tool(tool, every) for tool in _keys(profile.tools for profile in every)
         },
+        tool_round_trips=_merge_sections(
+            [profile.tool_round_trips for profile in every], "tool_round_trips"
+        ),
         state={
             store: _merge_store(store, every) for store in _keys(profile.state for profile in every)
         },
         session=_merge_sections([profile.session for profile in every], "session"),
         rate_limits={
-            model: _merge_rate_limits(
+            model: merge_rate_limits(
                 [profile.rate_limits[model] for profile in every if model in profile.rate_limits]
             )
             for model in _keys(profile.rate_limits for profile in every)
         },
         joint=merge_joints(profile.joint for profile in every),
-        reconciliation=_merge_reconciliations(every),
+        observers=observers,
+        ledger=ledger,
+        reconciliation=with_causes(
+            merge_reconciliations(profile.reconciliation for profile in every), observers, ledger
+        ),
         trust=trust_of(
             sample.succeeded,
             interaction,
@@ -303,43 +320,4 @@ def _merge_whole_runs(whole: list[WholeRun]) -> WholeRun | None:
         writes=total([one.writes for one in whole]),
         other=total([one.other for one in whole]),
         void_reasons=tuple(sorted({reason for one in whole for reason in one.void_reasons})),
-    )
-
-
-def _merge_rate_limits(infos: list[RateLimitInfo]) -> RateLimitInfo:
-    def known(name: str) -> list[int]:
-        return [value for info in infos if (value := getattr(info, name)) is not None]
-
-    waits = [i.longest_retry_after_s for i in infos if i.longest_retry_after_s is not None]
-    return RateLimitInfo(
-        calls=sum(info.calls for info in infos),
-        http_429=sum(info.http_429 for info in infos),
-        limit_requests_lowest=min(known("limit_requests_lowest"), default=None),
-        limit_requests_highest=max(known("limit_requests_highest"), default=None),
-        lowest_remaining_requests=min(known("lowest_remaining_requests"), default=None),
-        limit_tokens_lowest=min(known("limit_tokens_lowest"), default=None),
-        limit_tokens_highest=max(known("limit_tokens_highest"), default=None),
-        lowest_remaining_tokens=min(known("lowest_remaining_tokens"), default=None),
-        longest_retry_after_s=max(waits, default=None),
-    )
-
-
-def _merge_reconciliations(profiles: list[WorkloadProfile]) -> tuple[Reconciliation, ...]:
-    by_key: dict[tuple[str, str, str], list[Reconciliation]] = {}
-    for profile in profiles:
-        for row in profile.reconciliation:
-            by_key.setdefault((row.metric, row.observer_a, row.observer_b), []).append(row)
-    return tuple(_merge_rows(rows) for _, rows in sorted(by_key.items()))
-
-
-def _merge_rows(rows: list[Reconciliation]) -> Reconciliation:
-    first = rows[0]
-    compared, total = sum(r.compared for r in rows), sum(r.sum_difference for r in rows)
-    return first.model_copy(
-        update={
-            "compared": compared,
-            "differing": sum(row.differing for row in rows),
-            "mean_difference": total / (compared * SCALES[first.unit].per_unit),
-            "sum_difference": total,
-        }
     )

@@ -20,13 +20,21 @@ if TYPE_CHECKING:
 Population = Literal["measured", "succeeded", "failed"]
 
 CALL_PREFERENCE = ("gateway", "otel", "response", "client")
-STATE_PREFERENCE = ("state_store", "otel", "response")
+TOOL_PREFERENCE = ("otel", "response")
+STATE_PREFERENCE = ("otel", "response")
 """Which observer is believed, best first, where several saw a metric.
 
-Nearest to the wire comes first: a gateway times and counts requests itself, OpenTelemetry spans are
-on the agent's own clock, a response block is what the agent says. `client` comes last: of calls and
-their tokens it knows only what the agent's answer reported. One that saw less than half of what
-another saw is passed over (`preferred`).
+- LLM calls, attempts, their times and tokens: `CALL_PREFERENCE`. Nearest to the wire comes first: a
+  gateway times and counts requests itself, OpenTelemetry spans are on the agent's own clock, a
+  response block is what the agent says. `client` comes last: of calls and their tokens it knows
+  only what the agent's answer reported.
+- Tools and the agent's own time: `TOOL_PREFERENCE`. A gateway never: it does not see tools run.
+  What it sees, from an answer that asks for tools to the request that brings their results, is
+  reported as `tool_round_trips` and as nothing else.
+- State per interaction: `STATE_PREFERENCE`, database spans before the agent's account. What the
+  store itself counted is exact and of the whole run: `state.*.whole_run`, never per interaction.
+
+One that saw less than half of what another saw is passed over (`preferred`).
 """
 
 
@@ -110,16 +118,31 @@ USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_toke
 CALL_METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        _metric("latency", "s", "measured", "succeeded", "start to end"),
-        _metric("time_to_first_token", "s", "measured", "succeeded", "start to first token"),
+        _metric(
+            "latency", "s", "measured", "succeeded", "start of the first attempt to end of the last"
+        ),
+        _metric(
+            "time_to_first_token",
+            "s",
+            "measured",
+            "succeeded",
+            "start of the first attempt to first token",
+        ),
         _metric(
             "output_tokens_per_second",
             "tokens/s",
             "reported",
             "succeeded",
-            "output tokens / latency, the wait for the first token included",
+            "output tokens / time of the last attempt, the wait for the first token included",
         ),
         _metric("attempts", "count", "measured", "measured", "HTTP requests for one call"),
+        _metric(
+            "retry_time",
+            "s",
+            "measured",
+            "succeeded",
+            "start of the first attempt to start of the last: failed attempts and waits between",
+        ),
         _metric("input_tokens", "tokens", "reported", "succeeded", "input"),
         _metric("output_tokens", "tokens", "reported", "succeeded", "output"),
         _metric("cached_input_tokens", "tokens", "reported", "succeeded", "input read from cache"),
@@ -129,6 +152,7 @@ CALL_METRICS: dict[str, Metric] = {
 
 LATENCY_FAILED = "latency_failed"
 STATE_METRICS = frozenset({"state_reads", "state_writes"})
+TOOL_METRICS = frozenset({"tool_calls", "tool_time", "own_time"})
 
 
 def preferred(counts: dict[str, int], preference: tuple[str, ...]) -> str:
@@ -145,4 +169,6 @@ def preferred(counts: dict[str, int], preference: tuple[str, ...]) -> str:
 
 def preference_for(metric: str) -> tuple[str, ...]:
     """Return the order in which observers of an interaction metric are believed."""
-    return STATE_PREFERENCE if metric in STATE_METRICS else CALL_PREFERENCE
+    if metric in STATE_METRICS:
+        return STATE_PREFERENCE
+    return TOOL_PREFERENCE if metric in TOOL_METRICS else CALL_PREFERENCE

@@ -14,6 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from profiler.errors import ProfileError
 from profiler.profile.distribution import Clusters, Distribution, Strict
+from profiler.profile.ledger import Ledger  # noqa: TC001 - pydantic reads it
+from profiler.profile.observing import ObserverReport  # noqa: TC001 - as above
+from profiler.profile.rate_limits import RateLimitInfo  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,20 +134,6 @@ class StoreProfile(Strict):
     whole_run: WholeRun | None = Field(description="from the store's own statistics, if watched")
 
 
-class RateLimitInfo(Strict):
-    """What 429s and rate-limit headers of one model's calls revealed."""
-
-    calls: int = Field(description="LLM calls observed, those of warm-up included")
-    http_429: int = Field(description="those of them that ended in a 429")
-    limit_requests_lowest: int | None = Field(description="lowest request limit announced")
-    limit_requests_highest: int | None = Field(description="highest request limit announced")
-    lowest_remaining_requests: int | None = Field(description="fewest requests left at any time")
-    limit_tokens_lowest: int | None = Field(description="lowest token limit announced")
-    limit_tokens_highest: int | None = Field(description="highest token limit announced")
-    lowest_remaining_tokens: int | None = Field(description="fewest tokens left at any time")
-    longest_retry_after_s: float | None = Field(description="longest wait asked for, seconds")
-
-
 class Joint(Strict):
     """One row per measured interaction: the correlations that histograms lose.
 
@@ -169,13 +158,36 @@ class Reconciliation(Strict):
     """Two observers of one metric, compared on the interactions that both saw."""
 
     metric: str = Field(description="an interaction metric")
+    against: str | None = Field(
+        default=None, description="the metric of observer_b, where it is another one"
+    )
+    store: str | None = Field(default=None, description="the state store, where it is one of them")
+    scope: Literal["interaction", "run"] = Field(
+        default="interaction",
+        description="run: whole runs are compared, warm-up included: `compared` counts runs",
+    )
     unit: Literal["s", "tokens", "count", "tokens/s"] = Field(description="unit of mean_difference")
     observer_a: str = Field(description="the observer that is preferred")
-    observer_b: str = Field(description="the other one")
+    observer_b: str = Field(description="the other one; the same one where `against` is given")
     compared: int = Field(ge=1, description="interactions that both observed")
     differing: int = Field(description="those where they differ; for durations by over 1 ms")
+    a_larger: int | None = Field(
+        default=None, description="those of the differing where a has more"
+    )
+    doubled: int | None = Field(
+        default=None, description="those of the differing where one has exactly twice the other's"
+    )
     mean_difference: float = Field(description="mean of a - b over all that were compared")
     sum_difference: int = Field(description="sum of a - b, in the unit of the metric's histogram")
+    sum_a: int | None = Field(default=None, description="sum of a over all that were compared")
+    sum_b: int | None = Field(default=None, description="sum of b over all that were compared")
+    example_trace_id: str | None = Field(
+        default=None, description="an interaction where they differ: the smallest trace id"
+    )
+    cause: str | None = Field(
+        default=None,
+        description="the likely cause, where the numbers fit one that is known: see profile/causes",
+    )
 
 
 class LoopLag(Strict):
@@ -250,6 +262,12 @@ class WorkloadProfile(Strict):
     llm_call: _Metrics = Field(description="per LLM call, all models together; times of 'ok' calls")
     models: dict[str, _Metrics] = Field(description="the same, by model")
     tools: dict[str, ToolProfile] = Field(description="by tool name")
+    tool_round_trips: _Metrics = Field(
+        default_factory=dict,
+        description="seconds from an LLM's answer that asks for tools to the request that brings "
+        "their results, by the tools asked for, joined by '+': the tools' time and whatever the "
+        "agent did beside, as a gateway sees it; never a tool's own time",
+    )
     state: dict[str, StoreProfile] = Field(description="by state store")
     session: _Metrics = Field(
         description="interactions and duration of completed sessions; think time between turns"
@@ -258,6 +276,14 @@ class WorkloadProfile(Strict):
         description="by model; a model that showed no 429 and no rate-limit header is absent"
     )
     joint: Joint = Field(description="a sample of interactions, metric beside metric")
+    observers: dict[str, ObserverReport] = Field(
+        default_factory=dict, description="what each observer but the client saw, and its limits"
+    )
+    ledger: dict[str, Ledger] = Field(
+        default_factory=dict,
+        description="by model: the tokens that we counted of LLM calls against those reported, "
+        "with a correction and its error",
+    )
     reconciliation: tuple[Reconciliation, ...] = Field(description="observers compared")
     trust: Trust = Field(description="whether the numbers are the agent's, or the harness's")
     goodput: Goodput | None = Field(
@@ -356,6 +382,7 @@ def named_distributions(profile: WorkloadProfile) -> list[tuple[str, Distributio
         named.append((f"tools.{name}.calls_per_interaction", tool.calls_per_interaction))
         if tool.duration is not None:
             named.append((f"tools.{name}.duration", tool.duration))
+    named += [(f"tool_round_trips.{name}", item) for name, item in profile.tool_round_trips.items()]
     for name, store in profile.state.items():
         kinds = {"reads": store.reads, "writes": store.writes, "other": store.other}
         named += [(f"state.{name}.{kind}", item) for kind, item in kinds.items() if item]

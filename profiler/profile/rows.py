@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         RateLimit,
         StateOp,
         ToolCall,
+        ToolRoundTrip,
     )
 
     Row = array[int]
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 MISSING = -(2**63)
 STATE_KINDS = tuple(StateKind)
 NO_MODEL = "(not reported)"
+
+# Where a row of an LLM call (`llm_call_row`) has what.
+CALL_OK, CALL_MODEL, CALL_START, CALL_FIRST, CALL_END, CALL_ATTEMPTS, CALL_LAST_START = range(7)
+CALL_USAGE = slice(7, 11)
+CALL_PARTS = slice(11, 17)
+CALL_COUNTED_OUTPUT = 17
 
 _NO_CLIENT = (MISSING,) * 3
 _NO_USAGE = (MISSING,) * 4
@@ -81,7 +88,7 @@ def interaction_row(record: Interaction) -> Row:
 
 
 def llm_call_row(record: LlmCall, model: int) -> Row:
-    """Return ok, model, three times, attempts, 4 reported and 6 counted."""
+    """Return ok, model, 3 times, attempts, last start, 4 reported, 6 counted by part, output."""
     usage, parts = record.usage, record.tokens
     return row_of(
         (
@@ -91,6 +98,7 @@ def llm_call_row(record: LlmCall, model: int) -> Row:
             record.first_token_ns,
             record.end_ns,
             record.attempts,
+            record.last_start_ns,
             *(
                 _NO_USAGE
                 if usage is None
@@ -113,6 +121,7 @@ def llm_call_row(record: LlmCall, model: int) -> Row:
                     parts.overhead,
                 )
             ),
+            record.counted_output,
         )
     )
 
@@ -120,6 +129,11 @@ def llm_call_row(record: LlmCall, model: int) -> Row:
 def tool_call_row(record: ToolCall, name: int) -> Row:
     """Return ok, the tool's number, start and end."""
     return row_of((record.outcome is Outcome.OK, name, record.start_ns, record.end_ns))
+
+
+def round_trip_row(record: ToolRoundTrip, name: int) -> Row:
+    """Return the number of the tools' name, start and end."""
+    return row_of((name, record.start_ns, record.end_ns))
 
 
 def state_op_row(record: StateOp, store: int) -> Row:

@@ -23,7 +23,8 @@ from tests.profile.journals import interaction, llm_call, state_op, tool_call, w
 
 TOP_LEVEL = {
     *("schema_version", "kind", "run", "sample", "load", "interaction", "llm_call", "models"),
-    *("tools", "state", "session", "rate_limits", "joint", "reconciliation", "trust"),
+    *("tools", "tool_round_trips", "state", "session", "rate_limits", "joint", "observers"),
+    *("ledger", "reconciliation", "trust"),
 }
 
 
