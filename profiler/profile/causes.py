@@ -1,8 +1,8 @@
 """Why two observers differ: causes that are known, each with what the numbers must show for it.
 
-A cause is named only where the numbers fit it; the first of the table that fits is named, and where
-none does, none is. All of it is computed from the profile's own sections, so that a merged profile
-is explained by its own numbers.
+A cause is named only where the numbers fit it. Where several fit, all are named (requests that were
+tried again, and calls that could not be assigned); where none does, none is. All of it is computed
+from the profile's own sections, so that a merged profile is explained by its own numbers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _GATEWAY, _OTEL = Observer.GATEWAY.value, Observer.OTEL.value
 _RESPONSE, _CLIENT = Observer.RESPONSE.value, Observer.CLIENT.value
 _STATE_STORE = Observer.STATE_STORE.value
+
+_SEE_CALLS = (_OTEL, _RESPONSE)
+_ACCOUNTS = frozenset({_RESPONSE, _CLIENT})
 
 NEAR = 0.02
 """Relative difference up to which two sums are taken for the same ratio."""
@@ -58,11 +61,6 @@ class Evidence:
         """Whether a has more wherever they differ."""
         return self.row.a_larger == self.row.differing
 
-    @property
-    def b_never_less(self) -> bool:
-        """Whether b has more wherever they differ."""
-        return self.row.a_larger == 0
-
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -73,33 +71,49 @@ class Cause:
 
 
 def _retries(observer: str) -> Callable[[Evidence], bool]:
-    """Need that attempts differ, calls do not, and the other has one attempt for each call."""
+    """Need more attempts of the same calls, of which the other has one for each call.
+
+    Interactions in which the gateway lacks calls (`_unassigned`) may be among them.
+    """
 
     def fits(found: Evidence) -> bool:
         row, calls = found.row, found.pair("llm_calls")
         return (
             (row.metric, row.observer_a, row.observer_b) == ("attempts", _GATEWAY, observer)
             and calls is not None
-            and calls.differing == 0
             and calls.compared == row.compared
             and found.b == calls.sum_b
-            and found.a_never_less
+            and bool(row.a_larger)
+            and (calls.differing == 0 or _lacks_unassigned(calls, found))
         )
 
     return fits
 
 
 def _unassigned(found: Evidence) -> bool:
-    """Need that the gateway has fewer calls, by no more than it could not assign."""
-    calls, gateway = found.pair("llm_calls"), found.observers.get(_GATEWAY)
-    if calls is None or gateway is None or found.row.observer_a != _GATEWAY:
+    """Need that the gateway has fewer calls, by no more than it could not assign.
+
+    And fewer of what is summed up over calls in no more interactions; retries may be beside.
+    """
+    row, calls = found.row, found.pair("llm_calls")
+    if calls is None or row.a_larger is None or row.metric not in _OF_CALLS:
         return False
-    missing = -calls.sum_difference
+    b_larger = row.differing - row.a_larger
+    retried = row.metric == "attempts" and any(r(found) for r in map(_retries, _SEE_CALLS))
     return (
-        found.row.metric in _OF_CALLS
+        _lacks_unassigned(calls, found)
+        and 0 < b_larger <= calls.differing
+        and (row.a_larger == 0 or retried)
+    )
+
+
+def _lacks_unassigned(calls: Reconciliation, found: Evidence) -> bool:
+    gateway = found.observers.get(_GATEWAY)
+    return (
+        gateway is not None
+        and calls.observer_a == _GATEWAY
         and calls.a_larger == 0
-        and 0 < missing <= gateway.unattributed
-        and found.b_never_less
+        and 0 < -calls.sum_difference <= gateway.unattributed
     )
 
 
@@ -125,11 +139,13 @@ def _otel_is_twice(row: Reconciliation) -> bool:
 
 
 def _dropped(metric: str, observers: frozenset[str]) -> Callable[[Evidence], bool]:
-    """Need that the other observer has 0 of it throughout, and the preferred one some."""
+    """Need that one observer has 0 of it throughout, and the other some."""
 
     def fits(found: Evidence) -> bool:
         row = found.row
-        return row.metric == metric and row.observer_b in observers and found.b == 0 < found.a
+        b_drops = row.observer_b in observers and found.b == 0 < found.a
+        a_drops = row.observer_a in observers and found.a == 0 < found.b
+        return row.metric == metric and (a_drops or b_drops)
 
     return fits
 
@@ -167,19 +183,26 @@ def _tool_schemas(found: Evidence) -> bool:
 
 
 def _is_of_tool_schemas(ledger: Ledger) -> bool:
-    side = ledger.input
-    if side is None or side.difference_tokens <= 0 or not ledger.counted_by_part["tool_schemas"]:
+    """Need a difference where there are tool schemas only: the same each time, or by their size."""
+    side, bare = ledger.input, ledger.without_tools
+    if side is None or side.calls == bare.calls:
         return False
-    if side.correction is not None and "tool_schemas" in side.correction.terms:
-        return _fit_blames_tool_schemas(side, ledger.counted_by_part["tool_schemas"])
-    error = side.plain_error  # every call has the same schemas: they can only add a constant
-    return error.sd_tokens is not None and error.sd_tokens <= NEAR_CONSTANT * error.mean_tokens
+    n = side.calls - bare.calls
+    total = side.difference_tokens - bare.difference_tokens
+    error = side.plain_error
+    squares = error.rms_tokens**2 * side.calls - bare.difference_squares
+    mean = total / n
+    if mean <= 0 or abs(bare.difference_tokens) > NEAR_CONSTANT * mean * bare.calls:
+        return False
+    is_constant = n > 1 and squares / n - mean**2 <= (NEAR_CONSTANT * mean) ** 2
+    return is_constant or _fit_blames_tool_schemas(side, ledger.counted_by_part["tool_schemas"])
 
 
 def _fit_blames_tool_schemas(side: LedgerSide, tool_schemas: int) -> bool:
     """Need messages counted right, and most of the difference going with the schemas' size."""
-    assert side.correction is not None  # noqa: S101 - as the caller found
-    terms = side.correction.terms
+    terms = {} if side.correction is None else side.correction.terms
+    if side.correction is None or "tool_schemas" not in terms:
+        return False
     messages = terms.get("messages")
     from_schemas = (terms["tool_schemas"].value - 1) * tool_schemas
     return (
@@ -194,8 +217,6 @@ def _store_counts_more(found: Evidence) -> bool:
     row = found.row
     return (row.scope, row.observer_a) == ("run", _STATE_STORE) and found.a_never_less
 
-
-_ACCOUNTS = frozenset({_RESPONSE, _CLIENT})
 
 CAUSES = (
     Cause("SDK retries: spans show a call once, the gateway each request", _retries(_OTEL)),
@@ -235,7 +256,7 @@ CAUSES = (
         _store_counts_more,
     ),
 )
-"""What is known, in the order in which it is tried. What each needs is said by its function."""
+"""What is known. What the numbers must show for it is said by each one's function."""
 
 
 def with_causes(
@@ -243,7 +264,7 @@ def with_causes(
     observers: Mapping[str, ObserverReport],
     ledger: Mapping[str, Ledger],
 ) -> tuple[Reconciliation, ...]:
-    """Return the comparisons, each that differs with its cause if one fits."""
+    """Return the comparisons, each that differs with its causes if any fit."""
     beside = {
         (row.metric, row.observer_a, row.observer_b): row
         for row in rows
@@ -254,6 +275,6 @@ def with_causes(
         cause = None
         if row.differing and row.sum_a is not None and row.sum_b is not None:
             evidence = Evidence(row, row.sum_a, row.sum_b, beside, observers, ledger)
-            cause = next((one.text for one in CAUSES if one.fits(evidence)), None)
+            cause = "; ".join(one.text for one in CAUSES if one.fits(evidence)) or None
         found.append(row if cause is None else row.model_copy(update={"cause": cause}))
     return tuple(found)

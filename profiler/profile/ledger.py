@@ -115,6 +115,14 @@ class LedgerSide(Strict):
     )
 
 
+class WithoutTools(Strict):
+    """The calls of `input` that have no tool schemas: what tells of whom a difference is."""
+
+    calls: int = Field(description="how many of them")
+    difference_tokens: int = Field(description="sum of reported - counted")
+    difference_squares: ExactInt = Field(description="sum of (reported - counted) squared")
+
+
 class Ledger(Strict):
     """Our count of one model's tokens against the provider's."""
 
@@ -124,6 +132,7 @@ class Ledger(Strict):
         description="input tokens that we counted of the calls of `input`, by part"
     )
     input: LedgerSide | None = Field(description="null: no call has both numbers")
+    without_tools: WithoutTools = Field(description="of the calls of `input`")
     output: LedgerSide | None = Field(description="null: no call has both numbers")
     reasoning_tokens: int = Field(
         description="reported of the calls of `output`, and left out there"
@@ -186,6 +195,7 @@ class LedgerTally:
     input: Moments = field(default_factory=lambda: Moments(INPUT))
     output: Moments = field(default_factory=lambda: Moments(OUTPUT))
     reasoning_tokens: int = 0
+    without_tools: list[int] = field(default_factory=lambda: [0, 0, 0])
 
     def take(self, row: Row) -> None:
         """Take a call that succeeded."""
@@ -197,6 +207,10 @@ class LedgerTally:
             messages = system + history + user + tool_results
             self.input.take((1, messages, tool_schemas, overhead, reported))
             self.parts = [a + b for a, b in zip(self.parts, parts, strict=True)]
+            if not tool_schemas:
+                difference = reported - messages - overhead
+                for place, value in enumerate((1, difference, difference * difference)):
+                    self.without_tools[place] += value
         counted = row[CALL_COUNTED_OUTPUT]
         if MISSING not in (output, counted):
             reasoning = 0 if reasoning == MISSING else reasoning
@@ -212,6 +226,11 @@ class LedgerTally:
             successful_calls=self.successful_calls,
             counted_by_part=dict(zip(PARTS, self.parts, strict=True)) if self.input.count else {},
             input=_side(self.input),
+            without_tools=WithoutTools(
+                calls=self.without_tools[0],
+                difference_tokens=self.without_tools[1],
+                difference_squares=self.without_tools[2],
+            ),
             output=_side(self.output),
             reasoning_tokens=self.reasoning_tokens,
         )
@@ -260,6 +279,9 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
         tally.reasoning_tokens += ledger.reasoning_tokens
         by_part = ledger.counted_by_part
         tally.parts = [a + by_part.get(p, 0) for a, p in zip(tally.parts, PARTS, strict=True)]
+        bare = ledger.without_tools
+        sums = (bare.calls, bare.difference_tokens, bare.difference_squares)
+        tally.without_tools = [a + b for a, b in zip(tally.without_tools, sums, strict=True)]
         if ledger.input is not None:
             tally.input.add(ledger.input.products)
         if ledger.output is not None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from profiler.report.summary import Group, Summary, summarise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from profiler.profile.model import WorkloadProfile
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$@])")
@@ -31,13 +33,23 @@ def profile_markdown(profile: WorkloadProfile) -> str:
     summary = summarise(profile)
     blocks = [f"# {escape(summary.title)}", _facts(summary)]
     blocks += [_group(group) for group in summary.groups]
+    blocks += [
+        "\n".join([f"## {escape(section.title)}", "", *_bullets(section.lines)])
+        for section in summary.sections
+    ]
     if summary.notes:
-        blocks.append("\n".join(f"- {escape(note)}" for note in summary.notes))
+        notes = _bullets(summary.notes)
+        # A list after a list would be read as one.
+        blocks.append("\n".join(["## Notes", "", *notes] if summary.sections else notes))
     blocks.append(
         "Intervals are of 95 %: the mean's by Student t over sessions, the p95's by order "
         "statistics. All numbers, histograms included, are in `profile.json`."
     )
     return "\n\n".join(blocks) + "\n"
+
+
+def _bullets(lines: Iterable[str]) -> list[str]:
+    return [f"- {escape(line)}" for line in lines]
 
 
 def _facts(summary: Summary) -> str:

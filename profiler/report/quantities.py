@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 NOTHING = "—"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 _DURATIONS = (
     (0.9995e-3, 1e6, " µs"),

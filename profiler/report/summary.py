@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from profiler.profile.guidance import interactions_needed
+from profiler.report.observations import Section, observer_facts, observer_sections
 from profiler.report.quantities import (
     NOTHING,
+    TIMES,
     mean_with_interval,
     percent,
     plural,
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from profiler.profile.model import Goodput, WorkloadProfile
 
 UNSTABLE = "≈"
-TIMES = "\N{MULTIPLICATION SIGN}"
 _MOST_TOOLS = 12
 _MOST_FAILURES = 5
 
@@ -39,6 +40,7 @@ _INTERACTION_ROWS = (
     ("time_to_first_token", "time to first token", 0),
     ("scheduled_latency", "latency from intended start", 0),
     ("llm_calls", "LLM calls", 0),
+    ("attempts", "requests for them", 1),
     ("llm_time", "LLM time", 1),
     ("tool_calls", "tool calls", 0),
     ("tool_time", "tool time", 1),
@@ -61,7 +63,10 @@ _CALL_ROWS = (
     ("latency", "latency"),
     ("time_to_first_token", "time to first token"),
     ("output_tokens_per_second", "output tokens per s"),
+    ("attempts", "requests"),
+    ("retry_time", "failed requests and waits"),
 )
+_OF_RETRIES = frozenset({"attempts", "retry_time"})
 _SHOWN_BY = (
     ("time_to_first_token", "time to first token", _STREAMING),
     ("llm_calls", "LLM calls", _INSIDE),
@@ -94,12 +99,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that is shown: facts above the table, the table, notes below it."""
+    """All that is shown: facts above the table, the table, lines and notes below it."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
     verdict: str
     groups: tuple[Group, ...]
+    sections: tuple[Section, ...]
     notes: tuple[str, ...]
 
 
@@ -109,6 +115,7 @@ def summarise(profile: WorkloadProfile) -> Summary:
         Group("One interaction", _interaction_rows(profile)),
         Group("One LLM call", _call_rows(profile)),
         Group("Tools", _tool_rows(profile)),
+        Group("Tool round trips", _round_trip_rows(profile)),
         Group("State, per interaction", _state_rows(profile)),
     )
     shown = tuple(group for group in groups if group.rows)
@@ -117,7 +124,8 @@ def summarise(profile: WorkloadProfile) -> Summary:
         facts=_facts(profile),
         verdict=profile.trust.verdict,
         groups=shown,
-        notes=(*_unobserved(profile), *_legend(profile, shown), *_disagreements(profile)),
+        sections=observer_sections(profile),
+        notes=(*_unobserved(profile), *_legend(profile, shown)),
     )
 
 
@@ -131,6 +139,7 @@ def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
         ("measured", _measured(profile)),
         ("load", _load(profile)),
         ("errors", _errors(profile)),
+        *observer_facts(profile),
         *((("goodput", _goodput(profile.goodput)),) if profile.goodput is not None else ()),
         ("verdict", verdict),
     ]
@@ -230,6 +239,9 @@ def _interaction_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
     hidden = {"client_output_tokens"} if "output_tokens" in metrics else set()
     if "cached_input_tokens" in metrics and not metrics["cached_input_tokens"].max:
         hidden.add("cached_input_tokens")
+    attempts, calls = metrics.get("attempts"), metrics.get("llm_calls")
+    if attempts and calls and attempts.clusters.sum_s == calls.clusters.sum_s:
+        hidden.add("attempts")
     # With one store, its name is all that a table of stores would add.
     store = f" ({printable(next(iter(profile.state)), 16)})" if len(profile.state) == 1 else ""
     return tuple(
@@ -241,7 +253,10 @@ def _interaction_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
 
 def _call_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
     rows: list[Row] = []
+    retried = "attempts" in profile.llm_call and profile.llm_call["attempts"].max > 1
     for name, label in _CALL_ROWS:
+        if name in _OF_RETRIES and not retried:
+            continue
         if name in profile.llm_call:
             rows.append(_row(label, profile.llm_call[name]))
         if len(profile.models) > 1:
@@ -266,6 +281,14 @@ def _tool_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
     if len(most_used) > _MOST_TOOLS:
         left = len(most_used) - _MOST_TOOLS
         rows.append(Row(f"… {left} more in profile.json", 0, "", "", ""))
+    return tuple(rows)
+
+
+def _round_trip_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
+    most = sorted(profile.tool_round_trips.items(), key=lambda item: (-item[1].count, item[0]))
+    rows = [_row(printable(name, 30), duration) for name, duration in most[:_MOST_TOOLS]]
+    if len(most) > _MOST_TOOLS:
+        rows.append(Row(f"… {len(most) - _MOST_TOOLS} more in profile.json", 0, "", "", ""))
     return tuple(rows)
 
 
@@ -307,6 +330,11 @@ def _legend(profile: WorkloadProfile, groups: tuple[Group, ...]) -> tuple[str, .
     if any(cell.endswith(("[?]", "±?")) or cell == NOTHING for cell in cells):
         notes.append(f"[?], ±? or {NOTHING}: too few values (the reasons are in profile.json).")
     notes += _tool_notes(profile)
+    if profile.tool_round_trips:
+        notes.append(
+            "tool round trips: from an LLM's answer that asks for tools to the request with their "
+            "results. The tools' time and what the agent did beside, never a tool's own time."
+        )
     return tuple(notes)
 
 
@@ -337,14 +365,4 @@ def _more(profile: WorkloadProfile) -> str:
     return (
         f"About {whole(needed)} interactions would settle {key}: "
         f"--requests {needed}, or --until-stable."
-    )
-
-
-def _disagreements(profile: WorkloadProfile) -> tuple[str, ...]:
-    return tuple(
-        f"{row.observer_a} and {row.observer_b} disagree on {row.metric} in "
-        f"{whole(row.differing)} of {plural(row.compared, 'interaction')}, on average by "
-        f"{quantity(row.mean_difference, row.unit)}."
-        for row in profile.reconciliation
-        if row.differing
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from profiler.profile.model import WorkloadProfile
+    from profiler.report.observations import Section
 
 _VERDICT_STYLES = {"trusted": "green", "driver_limited": "red", "inconclusive": "yellow"}
 
@@ -29,6 +30,7 @@ def profile_table(profile: WorkloadProfile) -> RenderableType:
         Text(summary.title, style="bold"),
         _facts(summary),
         _table(summary),
+        *(_lines(section) for section in summary.sections),
         *(Text(note, style="dim") for note in summary.notes),
     )
 
@@ -73,6 +75,15 @@ def _table(summary: Summary) -> Table:
                 label.stylize("dim")
             table.add_row(label, _cell(row.mean), _cell(row.p95), Text(row.source))
     return table
+
+
+def _lines(section: Section) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for line in section.lines:
+        grid.add_row(" -", Text(line))
+    return Group(Text(section.title, style="bold"), grid, Text())
 
 
 def _cell(text: str) -> Text:

@@ -23,9 +23,10 @@ from tests.profile.journals import interaction, llm_call, state_op, tool_call, w
 
 TOP_LEVEL = {
     *("schema_version", "kind", "run", "sample", "load", "interaction", "llm_call", "models"),
-    *("tools", "tool_round_trips", "state", "session", "rate_limits", "joint", "observers"),
-    *("ledger", "reconciliation", "trust"),
+    *("tools", "state", "session", "rate_limits", "joint", "reconciliation", "trust"),
+    *("tool_round_trips", "observers", "ledger"),
 }
+SINCE_THEN = {"tool_round_trips", "observers", "ledger"}  # not in the first profiles of version 1
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def file(tmp_path: Path, profile: WorkloadProfile) -> Path:
     path = tmp_path / "profile.json"
     path.write_bytes(dump_profile(profile))
     return path
+
+
+def test_a_profile_from_before_there_were_several_observers_can_be_read(file: Path):
+    def make_old(plain: dict) -> None:
+        for section in SINCE_THEN:
+            del plain[section]
+
+    change(file, make_old)
+    old = load_profile(file)
+    assert (old.observers, old.ledger, old.tool_round_trips) == ({}, {}, {})
 
 
 def change(file: Path, edit) -> None:
@@ -155,7 +166,7 @@ def test_the_schema_has_the_documented_keys_and_describes_every_field():
     assert schema["$id"].startswith("urn:")
     assert schema["title"] == "Workload profile"
     assert set(schema["properties"]) == TOP_LEVEL | {"goodput"}  # which is not always asked for
-    assert set(schema["required"]) == TOP_LEVEL
+    assert set(schema["required"]) == TOP_LEVEL - SINCE_THEN
     for model in (schema, *schema["$defs"].values()):
         assert model["additionalProperties"] is False
         assert all("description" in field for field in model["properties"].values())
