@@ -1,13 +1,15 @@
 """Keeps the spans of each interaction until it may be written, and writes it.
 
 Spans come up to some seconds late and in any order. An interaction whose trace is complete is
-written when it has been over for the hold time; one that is not waits for the end of the run. What
-is kept of a span is small, and how many are kept is limited: the oldest interactions go first.
+written when it has been over for the hold time; one that is not waits for the end of the run. That
+the last leaf of a trace has come cannot be known: hence the hold, and a quiet moment at the end.
+What is kept of a span is small, and how many are kept is limited: the oldest interactions go first.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+import heapq
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +36,7 @@ MAX_OVERDUE = 20_000
 _HOLD_S = 6.0
 _TICK_S = 0.25
 _SKEW_NS = 50_000_000
+_SETTLE_NS = 300_000_000
 _OF_AN_AGENT = (Inference, ToolRun, AgentRun)
 
 
@@ -91,11 +94,12 @@ class Collector:
         self._hold_ns = seconds_to_ns(hold_s)
         self._max_spans = max_spans
         self._open: dict[str, _Open] = {}
-        self._ended: deque[tuple[int, str]] = deque()
+        self._due: list[tuple[int, str]] = []
         self._overdue: OrderedDict[str, None] = OrderedDict()
         self._held = 0
         self._strangers: dict[bytes, bool] = {}
         self._last_end_ns: int | None = None
+        self._arrived_ns: int | None = None
         self._totals = _Totals()
         self._written: set[bytes] = set()
         self._arrived = anyio.Event()
@@ -119,7 +123,9 @@ class Collector:
         for trace_id in touched:
             self._open[trace_id].judge()
             if trace_id in self._overdue and self._open[trace_id].complete:
-                self._write(trace_id)
+                del self._overdue[trace_id]
+                heapq.heappush(self._due, (self._clock() + _SETTLE_NS, trace_id))
+        self._arrived_ns = self._clock()
         self._write_due()
         self._arrived.set()
         self._arrived = anyio.Event()
@@ -150,18 +156,22 @@ class Collector:
 
     def ended(self, trace_id: str, send_ns: int, end_ns: int) -> None:
         """Take note that an interaction is over; times on the harness's monotonic clock."""
+        if bytes.fromhex(trace_id) in self._written:
+            return
         interaction = self._open.setdefault(trace_id, _Open())
         interaction.send_ns, interaction.end_ns = send_ns, end_ns
         interaction.judge()
-        self._ended.append((end_ns, trace_id))
+        heapq.heappush(self._due, (end_ns + self._hold_ns, trace_id))
         self._last_end_ns = max(end_ns, self._last_end_ns or end_ns)
         self._write_due()
 
     def _write_due(self) -> None:
         """Write complete interactions whose hold time is over; under pressure the oldest at all."""
         now = self._clock()
-        while self._ended and self._ended[0][0] + self._hold_ns <= now:
-            _, trace_id = self._ended.popleft()
+        while self._due and self._due[0][0] <= now:
+            _, trace_id = heapq.heappop(self._due)
+            if trace_id not in self._open:
+                continue  # told to have ended twice
             if self._open[trace_id].complete:
                 self._write(trace_id)
             else:
@@ -176,16 +186,26 @@ class Collector:
     ) -> None:
         """Wait for what is missing, as long as `grace_s` after the last end; then write all."""
         deadline_ns = (self._last_end_ns or self._clock()) + seconds_to_ns(grace_s)
-        while (missing := self._missing()) and (left_ns := deadline_ns - self._clock()) > 0:
-            left_s = left_ns / NS_PER_S
+        while (left_ns := deadline_ns - self._clock()) > 0:
+            missing = self._missing()
+            if missing == 0:
+                left_ns = min(left_ns, self._unsettled_ns())
+                if left_ns <= 0:
+                    break
             if on_wait is not None:
-                on_wait(missing, left_s)
-            with anyio.move_on_after(min(_TICK_S, left_s)):
+                on_wait(missing, left_ns / NS_PER_S)
+            with anyio.move_on_after(min(_TICK_S, left_ns / NS_PER_S)):
                 await self._arrived.wait()
         for trace_id in list(self._open):
             self._write(trace_id)
-        self._ended.clear()
+        self._due.clear()
         self._conclude()
+
+    def _unsettled_ns(self) -> int:
+        """Return how much longer nothing must come before all may be taken to be there."""
+        if self._arrived_ns is None:
+            return 0
+        return self._arrived_ns + _SETTLE_NS - self._clock()
 
     def _missing(self) -> int:
         return sum(

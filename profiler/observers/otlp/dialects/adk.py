@@ -77,9 +77,10 @@ def _usage(metadata: dict[str, Any]) -> Usage | None:
 def _from_attributes(span: Span, own: Inference) -> Usage | None:
     """Without the response: models of LiteLLM have `provider/model` names, Gemini's have not."""
     usage = own.usage
-    if usage is None or usage.output_tokens is None or usage.reasoning_tokens is None:
+    output = read.count(span.attributes, "gen_ai.usage.output_tokens")
+    if usage is None or output is None or usage.reasoning_tokens is None:
         return usage
-    output, thoughts = usage.output_tokens, usage.reasoning_tokens
+    thoughts = usage.reasoning_tokens
     model = own.model or ""
     litellm = "/" in model and not model.startswith(_GOOGLE)
     added = _THOUGHTS_ADDED in span.attributes

@@ -69,7 +69,7 @@ _COMPLETION_TOOL = re.compile(r"gen_ai\.completion\.(\d+)\.tool_calls\.(\d+)\.na
 def seen(span: Span) -> Seen | None:
     """Read a span with `gen_ai` attributes; None if it has none that say what it is."""
     found = span.attributes
-    operation = found.get("gen_ai.operation.name")
+    operation = read.text(found, "gen_ai.operation.name")
     if operation in _EMBEDDINGS:
         return Embedding()
     if operation in _INFERENCES:

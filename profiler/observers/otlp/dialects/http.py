@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LLM_PATH = re.compile(
     r"/chat/completions$|/completions$|/responses$|/v1/messages$|/v\d/chat$|/api/(chat|generate)$"
-    r"|:(stream)?generateContent$|:(stream)?[rR]awPredict$"
+    r"|:(g|streamG)enerateContent$|:(r|streamR)awPredict$"
     r"|/model/[^/]+/(converse|invoke)(-stream|-with-response-stream)?$"
 )
 
