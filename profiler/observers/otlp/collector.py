@@ -162,7 +162,8 @@ class Collector:
         interaction.send_ns, interaction.end_ns = send_ns, end_ns
         interaction.judge()
         heapq.heappush(self._due, (end_ns + self._hold_ns, trace_id))
-        self._last_end_ns = max(end_ns, self._last_end_ns or end_ns)
+        if self._last_end_ns is None or end_ns > self._last_end_ns:
+            self._last_end_ns = end_ns
         self._write_due()
 
     def _write_due(self) -> None:
@@ -185,9 +186,11 @@ class Collector:
         self, grace_s: float, on_wait: Callable[[int, float], None] | None = None
     ) -> None:
         """Wait for what is missing, as long as `grace_s` after the last end; then write all."""
-        deadline_ns = (self._last_end_ns or self._clock()) + seconds_to_ns(grace_s)
+        grace_ns = seconds_to_ns(grace_s)
+        last_ns = self._clock() if self._last_end_ns is None else self._last_end_ns
+        deadline_ns = last_ns + grace_ns
         while (left_ns := deadline_ns - self._clock()) > 0:
-            missing = self._missing()
+            missing = self._missing(grace_ns)
             if missing == 0:
                 left_ns = min(left_ns, self._unsettled_ns())
                 if left_ns <= 0:
@@ -207,11 +210,13 @@ class Collector:
             return 0
         return self._arrived_ns + _SETTLE_NS - self._clock()
 
-    def _missing(self) -> int:
+    def _missing(self, grace_ns: int) -> int:
+        """Return how many interactions are incomplete whose own grace is not over."""
+        since_ns = self._clock() - grace_ns
         return sum(
             not interaction.complete
             for interaction in self._open.values()
-            if interaction.end_ns is not None
+            if interaction.end_ns is not None and interaction.end_ns > since_ns
         )
 
     def _write(self, trace_id: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _THREADS = 2
 _SLICE = 2000
+_ASGI_EVENT = "asgi.event.type"  # one span for each chunk of a streamed answer, and nothing in it
 
 
 class _Read(NamedTuple):
@@ -28,7 +29,11 @@ class _Read(NamedTuple):
 def read(body: bytes, media: str = PROTOBUF, encoding: str = "") -> _Read:
     """Return what a request's body says. Raises `RefusedError`, and nothing else."""
     batch = decode(unpacked(body, encoding), media)
-    arrived = [Arrived(span.trace_id, sighting(span)) for span in batch.spans]
+    arrived = [
+        Arrived(span.trace_id, sighting(span))
+        for span in batch.spans
+        if _ASGI_EVENT not in span.attributes
+    ]
     return _Read(arrived, batch.invalid)
 
 

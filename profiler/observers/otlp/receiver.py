@@ -38,8 +38,8 @@ class Receiver:
     ) -> None:
         """Wait for spans that are missing, then write what there is and the notes.
 
-        Waits until every interaction is complete, and no longer than `grace_s` after the last one's
-        end. Tells `on_wait` how many interactions are missing and the seconds that are left.
+        Waits until every interaction is complete or has been over for `grace_s`. Tells
+        `on_wait` how many are missing, and the seconds that are left at most.
         """
         await self._collector.drain(grace_s, on_wait)
 

@@ -315,6 +315,28 @@ def test_tools_seen_twice_count_once():
     ]
 
 
+def test_ids_of_tool_calls_tell_more_than_time():
+    def run(number, call_id, scope, at):
+        attributes = {"gen_ai.tool.name": "search", "gen_ai.tool.call.id": call_id}
+        return span(number, 1, at=at, attributes=attributes, scope=scope)
+
+    found = of(
+        ToolCall,
+        server(),
+        run(2, "c1", "framework", (10, 40)),
+        run(3, "c2", "framework", (10, 40)),
+        run(4, "c1", "sdk", (9, 41)),
+        run(5, "c2", "sdk", (11, 42)),
+        run(6, "c3", "sdk", (12, 39)),
+    )
+    assert len(found) == 3
+
+
+def test_a_request_that_got_no_answer_is_a_failure_to_connect():
+    made = of(LlmAttempt, server(), chat(2, 1, at=(5, 50)), post(3, 2, None, at=(6, 20)))
+    assert [(a.outcome, a.http_status) for a in made] == [(Outcome.CONNECT_ERROR, None)]
+
+
 def test_the_same_tool_twice_at_once_counts_twice():
     found = of(
         ToolCall,

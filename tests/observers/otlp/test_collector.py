@@ -274,6 +274,23 @@ async def test_waiting_ends_with_the_grace():
     assert bench.notes() == {"no_spans": 1}
 
 
+async def test_what_is_hopeless_is_not_waited_for():
+    bench = Bench()
+    bench.end(A)  # no span of it came in a minute
+    bench.now_ns = 60 * S
+    bench.come(B, *WHOLE)
+    bench.end(B, window=(59_900, 60_000))
+    told = []
+
+    def on_wait(missing, left_s):
+        told.append(missing)
+        bench.now_ns += S
+
+    await bench.drain(on_wait=on_wait)
+    assert set(told) == {0}  # only for the dust to settle
+    assert bench.calls() == [B]
+
+
 async def test_an_interaction_that_never_ended_is_left_out_and_said():
     bench = Bench()
     bench.come(A, *WHOLE)

@@ -403,6 +403,12 @@ def adk(metadata=None, model="gemini-2.5-flash", **more):
             6709,
             usage(341, 3362, None, None, 3347),
         ),
+        (  # without a total thoughts are beside candidates, as Gemini's reference says
+            {"prompt": 100, "candidates": 15, "thoughts": 30},
+            15,
+            usage(100, 45, None, None, 30),
+        ),
+        ({"prompt": 100, "thoughts": 30}, 0, usage(100, 30, None, None, 30)),
         (
             {"prompt": 100, "candidates": 15, "total": 115, "cached_content": 64},
             15,
