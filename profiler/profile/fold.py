@@ -202,10 +202,11 @@ class Fold:
     def _take_inside(self, record: ToolCall | StateOp | ToolRoundTrip | Watched) -> None:
         """Take what happened inside an interaction, if it is known inside which."""
         observer = record.observer.value
+        watch = self.watches[observer]
         if isinstance(record, ToolCall):
             self.tool_observers.add(observer)
         if record.trace_id == NO_TRACE:
-            self.watches[observer].other_unattributed += 1
+            watch.other_unattributed += 1
             return
         inside = self.joiner.of(record.trace_id).seen_by(observer)
         match record:

@@ -273,7 +273,7 @@ class WorkloadProfile(Strict):
         description="interactions and duration of completed sessions; think time between turns"
     )
     rate_limits: dict[str, RateLimitInfo] = Field(
-        description="by model; a model that showed no 429 and no rate-limit header is absent"
+        description="by model; one that showed no 429 and no rate-limit header has its calls only"
     )
     joint: Joint = Field(description="a sample of interactions, metric beside metric")
     observers: dict[str, ObserverReport] = Field(

@@ -113,9 +113,10 @@ class RateLimits:
             limits.take(headers)
 
     def section(self, models: Mapping[str, int]) -> dict[str, RateLimitInfo]:
-        """Return those with something to tell, from the observer whose LLM calls are preferred.
+        """Return every model's, from the observer whose LLM calls are preferred.
 
-        `models` are the models' numbers by name.
+        Also of a model that revealed nothing: how many calls that was is what it tells, and what
+        merging needs. `models` are the models' numbers by name.
         """
         calls = {
             who: sum(limits.calls for limits in of_model.values())
@@ -124,13 +125,7 @@ class RateLimits:
         if not calls:
             return {}
         of_model = self._of[preferred(calls, CALL_PREFERENCE)]
-        found = {name: of_model[n].info() for name, n in models.items() if n in of_model}
-        return {name: info for name, info in found.items() if _tells(info)}
-
-
-def _tells(info: RateLimitInfo) -> bool:
-    headers = info.model_dump(exclude={"calls", "attempts", "http_429"})
-    return bool(info.http_429) or any(value is not None for value in headers.values())
+        return {name: of_model[n].info() for name, n in models.items() if n in of_model}
 
 
 def merge_rate_limits(infos: list[RateLimitInfo]) -> RateLimitInfo:

@@ -467,7 +467,10 @@ def test_rate_limits_are_told_by_model(tmp_path: Path):
             interaction("a"),
         )
     )
-    assert set(profile.rate_limits) == {"m"}
+    assert set(profile.rate_limits) == {"m", "quiet"}
+    quiet = profile.rate_limits["quiet"].model_dump()
+    assert (quiet.pop("calls"), quiet.pop("attempts"), quiet.pop("http_429")) == (1, 0, 0)
+    assert set(quiet.values()) == {None}
     limits = profile.rate_limits["m"]
     assert (limits.calls, limits.http_429) == (3, 1)
     assert (limits.limit_requests_lowest, limits.limit_requests_highest) == (60, 90)
@@ -579,3 +582,27 @@ def test_a_value_that_is_no_integer_is_refused_with_its_place(tmp_path: Path, at
         fold(records, "here")
     with pytest.raises(ProfileError, match="second run"):
         fold([run(), run()], "here")
+
+
+def test_a_call_that_was_retried_lasts_from_its_first_attempt_to_the_end_of_its_last(
+    tmp_path: Path,
+):
+    usage = Usage(output_tokens=30)
+    retried = llm_call(
+        "a",
+        start_ns=0,
+        last_start_ns=2 * S,
+        first_token_ns=2500 * MS,
+        end_ns=5 * S,
+        attempts=3,
+        usage=usage,
+    )
+    smooth = llm_call("a", start_ns=0, end_ns=S, attempts=1, usage=usage)
+    untold = llm_call("a", start_ns=0, end_ns=S, attempts=2)
+    found = build_profile(write(tmp_path, retried, smooth, untold, interaction("a"))).llm_call
+    assert (found["latency"].max, found["time_to_first_token"].max) == (5.0, 2.5)
+    assert (found["retry_time"].count, found["retry_time"].mean) == (2, 1.0)
+    assert (found["attempts"].count, found["attempts"].max) == (3, 3)
+    # 30 tokens in the 3 s of the last attempt, and 30 in 1 s.
+    rate = found["output_tokens_per_second"]
+    assert (rate.min, rate.max) == (10.0, 30.0)

@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from profiler.errors import ProfileError
 from profiler.measure.records import (
+    NO_TRACE,
+    Attribution,
     DriverSample,
+    LlmAttempt,
     Observer,
+    ObserverNote,
     Outcome,
     RateLimit,
+    Record,
     StateDelta,
     StateKind,
     Timeline,
+    TokenParts,
+    ToolRoundTrip,
     Usage,
+    Watched,
 )
 from profiler.profile.build import build_profile
 from profiler.profile.merge import merge_profiles
@@ -50,6 +58,104 @@ driver_samples = st.lists(
 )
 
 
+tokens = st.integers(0, 5000)
+
+
+@st.composite
+def seen_by_gateway(draw: st.DrawFn, trace: str) -> list[Record]:
+    """Draw what a gateway says of an interaction, or that it could not tell whose a call was."""
+    common: dict = {"observer": Observer.GATEWAY, "clock": Timeline.HARNESS}
+    if draw(st.integers(0, 4)) == 0:
+        return [Watched(trace_id=trace, observer=Observer.GATEWAY)]
+    records: list[Record] = []
+    for _ in range(draw(st.integers(1, 3))):
+        attribution = draw(st.sampled_from(list(Attribution)))
+        whose = NO_TRACE if attribution is Attribution.AMBIGUOUS else trace
+        attempts = draw(st.integers(1, 3))
+        outcomes = [Outcome.HTTP_429] * (attempts - 1) + [Outcome.OK]
+        records += [
+            LlmAttempt(trace_id=whose, model="m", outcome=outcome, **common) for outcome in outcomes
+        ]
+        records.append(
+            llm_call(
+                whose,
+                attempts=attempts,
+                attribution=attribution,
+                start_ns=0,
+                last_start_ns=draw(st.sampled_from([None, 5])),
+                end_ns=draw(st.integers(10, 10**9)),
+                usage=Usage(
+                    input_tokens=draw(tokens), output_tokens=draw(tokens), reasoning_tokens=3
+                ),
+                tokens=TokenParts(
+                    system=draw(tokens),
+                    tool_schemas=draw(st.sampled_from([0, 70])),
+                    history=draw(tokens),
+                    user=2,
+                    tool_results=0,
+                    overhead=3,
+                ),
+                counted_output=draw(tokens),
+                api="x",
+                **common,
+            )
+        )
+    end_ns = draw(st.integers(1, 10**9))
+    tools = tuple(draw(st.lists(st.sampled_from("xy"), min_size=1, max_size=2)))
+    trip = ToolRoundTrip(trace_id=trace, tools=tools, start_ns=0, end_ns=end_ns, **common)
+    note = ObserverNote(
+        observer=Observer.GATEWAY,
+        kind=draw(st.sampled_from(["k", "l"])),
+        detail=draw(st.sampled_from([None, "a", "b"])),
+    )
+    return [*records, trip, note]
+
+
+@st.composite
+def shards(draw: st.DrawFn) -> list[list[Record]]:
+    """Draw two or three shards of a run, in each of which gateway and spans saw a call."""
+    found: list[list[Record]] = []
+    for shard in range(draw(st.integers(2, 3))):
+        records: list[Record] = []
+        for index in range(draw(st.integers(1, 4))):
+            trace = f"{shard}/{index}"
+            records += draw(seen_by_gateway(trace))
+            first: dict = {"attempts": 1, "start_ns": 0, "end_ns": 9}
+            usage = Usage(input_tokens=draw(tokens), output_tokens=4, reasoning_tokens=0)
+            for observer in (Observer.GATEWAY, Observer.OTEL):
+                full = TokenParts(
+                    system=1, tool_schemas=0, history=1, user=1, tool_results=1, overhead=3
+                )
+                parts = full if observer is Observer.GATEWAY else None
+                records.append(
+                    llm_call(trace, observer=observer, usage=usage, tokens=parts, **first)
+                )
+            records.append(state_op(trace, StateKind.READ, 2, observer=Observer.OTEL))
+            records.append(interaction(trace, session=f"{shard}"))
+        found.append(records)
+    return found
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(shards())
+def test_what_observers_saw_of_shards_adds_up_to_what_they_saw_of_the_run(
+    record_lists: list[list[Record]],
+):
+    merged = merge_profiles(profiles_of(record_lists))
+    (whole,) = profiles_of([[record for records in record_lists for record in records]])
+    for section in ("observers", "ledger", "rate_limits", "reconciliation"):
+        assert getattr(merged, section) == getattr(whole, section)
+    for name, trips in whole.tool_round_trips.items():
+        mine = merged.tool_round_trips[name]
+        assert (mine.hdr, mine.clusters, mine.mean_ci95) == (
+            *(trips.hdr, trips.clusters),
+            trips.mean_ci95,
+        )
+        # The indicator's sums are each shard's, taken at its own p95.
+        same = {"p95_clusters", "p95_ci95", "stable", "reasons"}
+        assert mine.model_dump(exclude=same) == trips.model_dump(exclude=same)
+
+
 @st.composite
 def journals(draw: st.DrawFn) -> list:
     """Draw a few interactions of a few sessions, with or without calls, tools and state."""
@@ -77,6 +183,8 @@ def journals(draw: st.DrawFn) -> list:
         for name in draw(st.lists(st.sampled_from(["x", "y"]), max_size=2)):
             ok = draw(st.sampled_from([Outcome.OK, Outcome.AGENT_ERROR]))
             records.append(tool_call(trace, name, start_ns=0, end_ns=5 * MS, outcome=ok))
+        if draw(st.booleans()):
+            records += draw(seen_by_gateway(trace))
         stores = draw(st.lists(st.sampled_from(["p", "q"]), max_size=2, unique=True))
         reads = [draw(st.integers(0, 9)) for _ in stores]
         records += [
