@@ -139,10 +139,12 @@ def _ledger(profile: WorkloadProfile) -> Iterable[str]:
 def _side(name: str, side: LedgerSide) -> str:
     """Write by how much reported is above counted, and what a correction makes of it."""
     error = side.plain_error
-    text = f"{name} of {plural(side.calls, 'call')}: reported {_signed(error.mean_tokens)} tokens"
-    text += " a call"
+    text = f"{name} of {plural(side.calls, 'call')}: "
+    if not error.mean_tokens and not error.relative_error:
+        return f"{text}our count is exactly what was reported"
+    text += f"reported {_signed(error.mean_tokens)} tokens a call beside our count"
     if error.relative_error is not None:
-        text += f", error {percent(error.relative_error)}"
+        text += f", which is off by {percent(error.relative_error)}"
     if side.correction is None:
         return f"{text}; no correction: {side.reason}"
     terms = " + ".join(
