@@ -43,6 +43,7 @@ class Watching:
         self._gateway: Gateway | None = None
         self._receiver: Receiver | None = None
         self._late: anyio.CancelScope | None = None
+        self._is_waiting = False
 
     def began(self, trace_id: str, user: str, session: str) -> None:
         """Take note of an interaction that is about to be sent."""
@@ -114,6 +115,9 @@ class Watching:
             self._late.cancel()
 
     def _waiting(self, interactions: int, left_s: float) -> None:
+        if self._is_waiting:
+            return  # one line is enough: it says how long at most
+        self._is_waiting = True
         self._say(f"waiting up to {left_s:.0f} s for the spans of {interactions:,} interactions")
 
 
