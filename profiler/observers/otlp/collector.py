@@ -21,7 +21,7 @@ from profiler.measure.records import Observer, StateKind, StateOp, Watched
 from profiler.observers.otlp.assemble import assemble
 from profiler.observers.otlp.notes import Notes
 from profiler.observers.otlp.seen import AgentRun, Inference, Sighting, ToolRun
-from profiler.observers.otlp.tree import Tree, is_complete
+from profiler.observers.otlp.tree import Tree, complete_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,6 +37,7 @@ _HOLD_S = 6.0
 _TICK_S = 0.25
 _SKEW_NS = 50_000_000
 _SETTLE_NS = 300_000_000
+_NEAR_NS = 50_000_000
 _OF_AN_AGENT = (Inference, ToolRun, AgentRun)
 
 
@@ -49,17 +50,32 @@ class Arrived(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """An interaction that is not yet written; the window is its own, on the harness's clock."""
+    """An interaction that is not yet written; the window is its own, on the harness's clock.
+
+    `complete`: every parent that is named has come. `sure`: and the root is the agent's, not that
+    of a service behind it, whose spans came first. The agent's span is about as long as the window,
+    or at least ends with it: before it there may be a queue.
+    """
 
     spans: dict[str, Sighting] = field(default_factory=dict)
     send_ns: int | None = None
     end_ns: int | None = None
     complete: bool = False
+    sure: bool = False
 
-    def judge(self) -> None:
+    def judge(self, anchor: ClockAnchor) -> None:
         if self.send_ns is None or self.end_ns is None:
             return
-        self.complete = is_complete(self.spans, self.end_ns - self.send_ns)
+        window_ns = self.end_ns - self.send_ns
+        root = complete_root(self.spans, window_ns)
+        self.complete = root is not None
+        if root is None:
+            self.sure = False
+            return
+        apart_ns = abs(anchor.monotonic_at(root.end_ns) - self.end_ns)
+        self.sure = (root.end_ns - root.start_ns) * 2 >= window_ns or apart_ns <= max(
+            _NEAR_NS, window_ns // 10
+        )
 
 
 @dataclass(slots=True)
@@ -121,8 +137,8 @@ class Collector:
                 self._keep(trace_id, sighting)
                 touched.add(trace_id)
         for trace_id in touched:
-            self._open[trace_id].judge()
-            if trace_id in self._overdue and self._open[trace_id].complete:
+            self._open[trace_id].judge(self._anchor)
+            if trace_id in self._overdue and self._open[trace_id].sure:
                 del self._overdue[trace_id]
                 heapq.heappush(self._due, (self._clock() + _SETTLE_NS, trace_id))
         self._arrived_ns = self._clock()
@@ -160,7 +176,7 @@ class Collector:
             return
         interaction = self._open.setdefault(trace_id, _Open())
         interaction.send_ns, interaction.end_ns = send_ns, end_ns
-        interaction.judge()
+        interaction.judge(self._anchor)
         heapq.heappush(self._due, (end_ns + self._hold_ns, trace_id))
         if self._last_end_ns is None or end_ns > self._last_end_ns:
             self._last_end_ns = end_ns
@@ -173,7 +189,7 @@ class Collector:
             _, trace_id = heapq.heappop(self._due)
             if trace_id not in self._open:
                 continue  # told to have ended twice
-            if self._open[trace_id].complete:
+            if self._open[trace_id].sure:
                 self._write(trace_id)
             else:
                 self._overdue[trace_id] = None
@@ -214,7 +230,7 @@ class Collector:
         """Return how many interactions are incomplete whose own grace is not over."""
         since_ns = self._clock() - grace_ns
         return sum(
-            not interaction.complete
+            not interaction.sure
             for interaction in self._open.values()
             if interaction.end_ns is not None and interaction.end_ns > since_ns
         )

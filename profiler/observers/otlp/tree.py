@@ -87,17 +87,19 @@ def root_of(spans: Iterable[Sighting], dangling: Iterable[Sighting]) -> Sighting
     return first if covers else None
 
 
-def is_complete(spans: Mapping[str, Sighting], window_ns: int) -> bool:
-    """Say whether the root and every parent that is named have come; spans by their ids.
+def complete_root(spans: Mapping[str, Sighting], window_ns: int) -> Sighting | None:
+    """Return the root if it and every parent that is named have come; spans by their ids.
 
-    `window_ns` is how long the interaction took for its client: a root that is shorter than half of
-    it may be that of a service behind the agent, whose own spans are still to come.
+    One that is no server's must be as long as half the interaction was for its client: a shorter
+    one may be within a server's span that is still to come.
     """
     dangling = [span for span in spans.values() if span.parent_id not in spans]
     if len({span.parent_id for span in dangling}) != 1:
-        return False
+        return None
     root = root_of(spans.values(), dangling)
-    return root is not None and (root.end_ns - root.start_ns) * 2 >= window_ns
+    if root is None or _is_entry(root) or (root.end_ns - root.start_ns) * 2 >= window_ns:
+        return root
+    return None
 
 
 def _entry_first(span: Sighting) -> tuple[bool, int, int]:

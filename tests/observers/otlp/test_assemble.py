@@ -21,7 +21,7 @@ from profiler.measure.records import (
 from profiler.observers.otlp.assemble import assemble
 from profiler.observers.otlp.dialects import sighting
 from profiler.observers.otlp.spans import SpanKind, Status
-from profiler.observers.otlp.tree import Tree, is_complete
+from profiler.observers.otlp.tree import Tree, complete_root
 from tests.observers.otlp.making import (
     MS,
     OURS,
@@ -385,8 +385,8 @@ def test_embeddings_are_counted_apart():
 # The shape.
 
 
-def complete(*spans, window=100):
-    return is_complete({s.span_id: sighting(s) for s in spans}, window * MS)
+def complete(*spans):
+    return complete_root({s.span_id: sighting(s) for s in spans}, 100 * MS) is not None
 
 
 def test_a_trace_is_complete_when_its_root_and_all_parents_are_there():
@@ -396,10 +396,10 @@ def test_a_trace_is_complete_when_its_root_and_all_parents_are_there():
     assert not complete()
 
 
-def test_a_service_behind_the_agent_is_not_taken_for_it():
+def test_a_service_behind_the_agent_is_not_complete_without_the_span_between():
     behind = span(9, 8, at=(20, 30), kind=SpanKind.SERVER)
-    assert not complete(behind)
     assert not complete(server(), behind)
+    assert complete(server(), behind, post(8, 1, 200, at=(19, 31)))
 
 
 def test_without_a_server_the_span_that_covers_all_is_the_root():

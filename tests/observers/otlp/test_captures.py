@@ -26,7 +26,7 @@ from profiler.observers.otlp import running_receiver
 from profiler.observers.otlp.assemble import assemble
 from profiler.observers.otlp.decode import JSON, PROTOBUF, decode
 from profiler.observers.otlp.dialects import sighting
-from profiler.observers.otlp.tree import Tree, is_complete
+from profiler.observers.otlp.tree import Tree, complete_root
 from tests.observers.otlp.captures import (
     NAMES,
     capture,
@@ -86,7 +86,7 @@ def assembled(name, batch):
     for interaction in truth(name):
         spans = traces[interaction["trace_id"]]
         window_ns = round(interaction["http_ms"] * 1e6)
-        assert is_complete({span.span_id: span for span in spans}, window_ns)
+        assert complete_root({span.span_id: span for span in spans}, window_ns) is not None
         records += assemble(interaction["trace_id"], Tree(spans)).records
     return records
 

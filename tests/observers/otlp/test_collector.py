@@ -132,6 +132,29 @@ async def test_a_span_after_the_writing_is_late():
     assert bench.notes()["late"] == 2
 
 
+def test_a_service_behind_the_agent_is_not_taken_for_it():
+    # It exports at once; the agent's own spans come seconds later.
+    bench = Bench()
+    bench.come(A, span(9, 8, at=(20, 30), kind=SpanKind.SERVER), tool(10, 9, "t", at=(21, 29)))
+    bench.end(A)
+    bench.now_ns = 7 * S
+    bench.end(B)
+    assert bench.records == []
+    bench.come(A, *WHOLE, span(8, 1, at=(19, 31)))
+    bench.now_ns = 8 * S
+    bench.end(C)
+    assert bench.calls() == [A]
+
+
+async def test_an_agent_behind_a_queue_is_complete():
+    bench = Bench()
+    bench.come(A, *WHOLE)
+    bench.end(A, window=(-5000, 110))
+    bench.now_ns = 7 * S
+    bench.end(B)
+    assert bench.calls() == [A]
+
+
 async def test_a_span_that_is_sent_twice_counts_once():
     bench = Bench()
     bench.come(A, *WHOLE)

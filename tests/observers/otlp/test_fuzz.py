@@ -13,7 +13,7 @@ from profiler.observers.otlp.decode import JSON, PROTOBUF, RefusedError
 from profiler.observers.otlp.dialects import sighting
 from profiler.observers.otlp.intake import read
 from profiler.observers.otlp.spans import SpanKind, Status
-from profiler.observers.otlp.tree import Tree, is_complete
+from profiler.observers.otlp.tree import Tree, complete_root
 from tests.observers.otlp.captures import NAMES, capture, flat, joined, protobuf
 from tests.observers.otlp.making import TRACE, error, span
 
@@ -168,7 +168,7 @@ def spans(draw):
 @given(st.lists(spans(), max_size=15))
 def test_random_traces(made):
     by_id = {one.span_id: sighting(one) for one in made}
-    is_complete(by_id, 1000)
+    complete_root(by_id, 1000)
     if not by_id:
         return
     tree = Tree(by_id.values())
