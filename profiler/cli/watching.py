@@ -96,6 +96,7 @@ class Watching:
                         host=observing.otlp.host,
                         port=observing.otlp.port,
                         grpc_port=observing.otlp_grpc,
+                        hold_s=observing.grace_s,
                     )
                 )
                 self._say(f"OTLP: OTEL_EXPORTER_OTLP_ENDPOINT={receiver.url}")
