@@ -114,8 +114,8 @@ def _limits(profile: WorkloadProfile) -> Iterable[str]:
             )
         if report.other_unattributed:
             yield (
-                f"{name}: {plural(report.other_unattributed, 'event')} (tools, state, round trips) "
-                "belong to no interaction that could be told: in no statistic."
+                f"{name}: tool calls, state operations and round trips of no interaction that "
+                f"could be told, in no statistic: {whole(report.other_unattributed)}."
             )
         for note in report.notes[:_MOST_NOTES]:
             times = f" ({whole(note.count)} times)" if note.count > 1 else ""

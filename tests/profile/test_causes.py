@@ -81,7 +81,7 @@ def test_other_differences_in_attempts_are_not_explained(
 
 
 def test_calls_that_the_gateway_could_not_assign_are_missing_there(tmp_path: Path):
-    records = [
+    records: list[Record] = [
         call("a", GATEWAY, input_tokens=5),
         call("a", OTEL, input_tokens=5),
         call("a", OTEL, input_tokens=7),
@@ -227,5 +227,9 @@ def test_the_made_up_run_is_explained_but_for_the_time_that_retries_take(tmp_pat
     assert found["state_reads", "state_store", "otel"] == OUTSIDE
 
 
-def test_no_cause_is_in_the_table_twice():
-    assert len({cause.text for cause in CAUSES}) == len(CAUSES)
+def test_every_cause_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "profile.md").read_text()
+    documented = [line.split("|")[1].strip() for line in page.splitlines() if line[:2] == "| "]
+    assert [text for text in documented if text in {cause.text for cause in CAUSES}] == [
+        cause.text for cause in CAUSES
+    ]

@@ -16,6 +16,7 @@ from profiler.measure.records import (
     Observer,
     Outcome,
     Phase,
+    Record,
     TokenParts,
     Usage,
 )
@@ -187,7 +188,7 @@ def test_calls_without_both_numbers_are_left_out_and_counted(tmp_path: Path):
 
 
 def test_calls_of_warm_up_and_of_nobody_are_in_it(tmp_path: Path):
-    records = [
+    records: list[Record] = [
         call(0, 0, 105),
         interaction("a", phase=Phase.WARMUP),
     ]

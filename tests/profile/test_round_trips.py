@@ -39,11 +39,8 @@ def test_they_are_told_by_the_tools_that_were_asked_for_together(tmp_path: Path)
     )
     found = profile.tool_round_trips
     assert set(found) == {"search", "search+weather", "search+search"}
-    assert (found["search"].count, found["search"].mean, found["search"].source) == (
-        2,
-        pytest.approx(0.020),
-        "gateway",
-    )
+    assert (found["search"].count, found["search"].source) == (2, "gateway")
+    assert found["search"].mean == pytest.approx(0.020)
     assert found["search"].clusters.sessions == 2
     assert profile.tools == {}
     assert "tool_time" not in profile.interaction
