@@ -15,6 +15,7 @@ from profiler.observers.otlp.dialects import attributes as read
 from profiler.observers.otlp.dialects import redis, sql
 from profiler.observers.otlp.dialects.words import words
 from profiler.observers.otlp.seen import Other, Seen, StateAccess
+from profiler.observers.redis_commands import classify_redis
 
 if TYPE_CHECKING:
     from profiler.observers.otlp.spans import Span
@@ -77,7 +78,7 @@ def _of_redis(statement: str | None, operation: str | None, size: int | None) ->
         names = [word for word in named if word.upper() not in _BATCHES] or named
         if size is not None and len(names) == 1:
             names *= size  # "PIPELINE SET": all of them are that
-    return [redis.kind_of(name) for name in names]
+    return [classify_redis(name) for name in names]
 
 
 def _of_query(statement: str | None, operation: str | None) -> list[StateKind]:

@@ -1,68 +1,24 @@
-"""What Redis commands do to the store, by name.
-
-From the flags (`readonly`, `write`) that Redis 7.0 gives in `COMMAND`; commands with subcommands by
-what their subcommands have in common. Scripts may do anything: other.
-"""
+"""The commands in the statement of a Redis span; what each does is `redis_commands`'s to say."""
 
 from __future__ import annotations
 
-from profiler.measure.records import StateKind
-from profiler.observers.otlp.dialects.words import words
-
-_READS = words("""
-    BITCOUNT BITFIELD_RO BITPOS DBSIZE DUMP EVALSHA_RO EVAL_RO EXISTS EXPIRETIME FCALL_RO GEODIST
-    GEOHASH GEOPOS GEORADIUSBYMEMBER_RO GEORADIUS_RO GEOSEARCH GET GETBIT GETRANGE HEXISTS
-    HEXPIRETIME HGET HGETALL HKEYS HLEN HMGET HPEXPIRETIME HPTTL HRANDFIELD HSCAN HSTRLEN HTTL HVALS
-    KEYS LCS LINDEX LLEN LOLWUT LPOS LRANGE MGET OBJECT PEXPIRETIME PFCOUNT PTTL RANDOMKEY SCAN
-    SCARD SDIFF SINTER SINTERCARD SISMEMBER SMEMBERS SMISMEMBER SORT_RO SRANDMEMBER SSCAN STRLEN
-    SUBSTR SUNION TOUCH TTL TYPE XINFO XLEN XPENDING XRANGE XREAD XREVRANGE ZCARD ZCOUNT ZDIFF
-    ZINTER ZINTERCARD ZLEXCOUNT ZMSCORE ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANK
-    ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE ZUNION
-    FT.AGGREGATE FT.SEARCH JSON.ARRLEN JSON.GET JSON.MGET JSON.OBJKEYS JSON.TYPE VSIM
-    """)
-_WRITES = words("""
-    APPEND BITFIELD BITOP BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN COPY DECR
-    DECRBY DEL EXPIRE EXPIREAT FLUSHALL FLUSHDB GEOADD GEORADIUS GEORADIUSBYMEMBER GEOSEARCHSTORE
-    GETDEL GETEX GETSET HDEL HEXPIRE HEXPIREAT HGETDEL HGETEX HINCRBY HINCRBYFLOAT HMSET HPERSIST
-    HPEXPIRE HPEXPIREAT HSET HSETEX HSETNX INCR INCRBY INCRBYFLOAT LINSERT LMOVE LMPOP LPOP LPUSH
-    LPUSHX LREM LSET LTRIM MIGRATE MOVE MSET MSETNX PERSIST PEXPIRE PEXPIREAT PFADD PFDEBUG PFMERGE
-    PSETEX RENAME RENAMENX RESTORE RESTORE-ASKING RPOP RPOPLPUSH RPUSH RPUSHX SADD SDIFFSTORE SET
-    SETBIT SETEX SETNX SETRANGE SINTERSTORE SMOVE SORT SPOP SREM SUNIONSTORE SWAPDB UNLINK XACK XADD
-    XAUTOCLAIM XCLAIM XDEL XGROUP XREADGROUP XSETID XTRIM ZADD ZDIFFSTORE ZINCRBY ZINTERSTORE ZMPOP
-    ZPOPMAX ZPOPMIN ZRANGESTORE ZREM ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE ZUNIONSTORE
-    JSON.ARRAPPEND JSON.DEL JSON.MERGE JSON.MSET JSON.NUMINCRBY JSON.SET VADD VREM
-    """)
-_OTHER = words("""
-    ACL AUTH BGSAVE CLIENT CLUSTER COMMAND CONFIG DISCARD ECHO EVAL EVALSHA EXEC FCALL FUNCTION
-    HELLO INFO
-    LATENCY MEMORY MONITOR MULTI PING PSUBSCRIBE PUBLISH PUBSUB PUNSUBSCRIBE QUIT READONLY
-    READWRITE RESET ROLE SCRIPT SELECT SLOWLOG SPUBLISH SSUBSCRIBE SUBSCRIBE TIME UNSUBSCRIBE
-    UNWATCH WAIT WATCH FT.CREATE FT.INFO
-    """)
+from profiler.observers.redis_commands import documented_kind
 
 
 def is_command(name: str) -> bool:
     """Say whether this is the name of a Redis command that is known here."""
-    upper = name.upper()
-    return upper in _READS or upper in _WRITES or upper in _OTHER
-
-
-def kind_of(name: str) -> StateKind:
-    """Return what a command does; `OTHER` for one that is not known."""
-    upper = name.upper()
-    if upper in _READS:
-        return StateKind.READ
-    return StateKind.WRITE if upper in _WRITES else StateKind.OTHER
+    return documented_kind(name.lower()) is not None
 
 
 def commands_in(statement: str, length: int | None) -> list[str]:
-    """Return the names of the commands in a statement; a pipeline has one on each line.
+    """Return the commands in a statement, with their arguments; a pipeline has one on each line.
 
     `length` is the pipeline's, where the span says it. Without it, lines that do not begin with a
     command are the value of the line before.
     """
-    lines = [line.split(None, 1)[0] for line in statement.split("\n") if line.strip()]
+    lines = [line for line in statement.split("\n") if line.strip()]
     if length is not None and len(lines) == length:
         return lines
-    named = [*lines[:1], *(name for name in lines[1:] if is_command(name))]
+    more = (line for line in lines[1:] if is_command(line.split(None, 1)[0]))
+    named = [*lines[:1], *more]
     return named if length is None else named[:length]

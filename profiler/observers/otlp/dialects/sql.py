@@ -1,20 +1,22 @@
-"""What SQL statements do to the store, by their first keyword after comments."""
+"""The statements in the text of a SQL span; what each does is `observers.sql`'s to say."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from profiler.measure.records import StateKind
 from profiler.observers.otlp.dialects.words import words
+from profiler.observers.sql import classify_sql
 
-_READS = frozenset({"SELECT", "SHOW", "VALUES", "TABLE", "EXPLAIN", "DESCRIBE", "DESC", "FETCH"})
-_WRITES = frozenset(
-    {"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "UPSERT", "TRUNCATE", "REFRESH"}
-)
-_OTHER = words("""
-    ABORT ALTER ANALYZE ATTACH BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT CREATE DEALLOCATE
-    DECLARE DETACH DISCARD DO DROP END EXECUTE GRANT LISTEN LOCK NOTIFY PRAGMA PREPARE REINDEX
-    RELEASE RESET REVOKE ROLLBACK SAVEPOINT SET START UNLISTEN USE VACUUM
+if TYPE_CHECKING:
+    from profiler.measure.records import StateKind
+
+_KEYWORDS = words("""
+    ABORT ALTER ANALYZE ATTACH BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT COPY CREATE
+    DEALLOCATE DECLARE DELETE DESC DESCRIBE DETACH DISCARD DO DROP END EXECUTE EXPLAIN FETCH GRANT
+    INSERT LISTEN LOCK MERGE NOTIFY PRAGMA PREPARE REFRESH REINDEX RELEASE REPLACE RESET REVOKE
+    ROLLBACK SAVEPOINT SELECT SET SHOW START TABLE TRUNCATE UNLISTEN UPDATE UPSERT USE VACUUM VALUES
+    WITH
     """)
 # Comments, quoted texts and names, dollar quotes: what keywords must not be looked for in. Each
 # alternative also takes one that never ends, so that no text is read twice.
@@ -24,8 +26,6 @@ _OPAQUE = re.compile(
     re.DOTALL,
 )
 _WORD = re.compile(r"[A-Za-z_]+")
-_CHANGES = re.compile(r"(?<!\bFOR )(?<!\bKEY )\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
-_INTO_SERVER = re.compile(r"\bFROM\b", re.IGNORECASE)
 _MAX_CHARS = 20_000
 
 
@@ -40,25 +40,8 @@ def _blank(match: re.Match[str]) -> str:
     return "''" if match[0][0] in "'\"`$" else " "
 
 
-def kind_of(statement: str) -> StateKind | None:  # noqa: PLR0911 - one for each class
-    """Return what one of `statements_in` does; None if it does not begin as SQL does.
-
-    `WITH` is a write if it contains one, though not for `FOR UPDATE`. Statements about the schema,
-    the session or a transaction are other.
-    """
+def kind_of(statement: str) -> StateKind | None:
+    """Return what one of `statements_in` does; None if it does not begin as SQL does."""
     first = _WORD.search(statement)
-    match first[0].upper() if first else "":
-        case "WITH":
-            return StateKind.WRITE if _CHANGES.search(statement) else StateKind.READ
-        case "EXPLAIN" if re.match(r"\W*EXPLAIN\W+ANALY", statement, re.IGNORECASE):
-            return StateKind.WRITE if _CHANGES.search(statement) else StateKind.READ
-        case "COPY":
-            return StateKind.WRITE if _INTO_SERVER.search(statement) else StateKind.READ
-        case keyword if keyword in _READS:
-            return StateKind.READ
-        case keyword if keyword in _WRITES:
-            return StateKind.WRITE
-        case keyword if keyword in _OTHER:
-            return StateKind.OTHER
-        case _:
-            return None
+    known = first is not None and first[0].upper() in _KEYWORDS
+    return classify_sql(statement) if known else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from profiler.observers.otlp.dialects import read
-from profiler.observers.otlp.dialects.redis import kind_of
 from profiler.observers.otlp.seen import Other, StateAccess
 from profiler.observers.otlp.spans import SpanKind
+from profiler.observers.redis_commands import classify_redis as kind_of
 from tests.observers.otlp.making import span
 
 
