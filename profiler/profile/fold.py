@@ -30,21 +30,20 @@ from profiler.measure.records import (
     ToolRoundTrip,
     Watched,
 )
+from profiler.profile.calls import Calls
 from profiler.profile.goodput import Judge, goodput_text
 from profiler.profile.interactions import (
-    CALL_METRICS_IN_ORDER,
     CLIENT_METRICS,
     INSIDE_METRICS,
     TOOL_OBSERVERS,
     Told,
-    call_values,
     client_values,
     inside_values,
 )
 from profiler.profile.joining import WINDOW, Joined, Joiner
 from profiler.profile.joint import Reservoir
 from profiler.profile.ledger import Ledgers
-from profiler.profile.metrics import CALL_METRICS, INTERACTION_METRICS
+from profiler.profile.metrics import INTERACTION_METRICS
 from profiler.profile.objectives import parse_goodput
 from profiler.profile.observing import Watches
 from profiler.profile.rate_limits import RateLimits
@@ -62,7 +61,7 @@ from profiler.profile.rows import (
     state_op_row,
     tool_call_row,
 )
-from profiler.profile.sessions import Session, Sessions, Union
+from profiler.profile.sessions import Session, Sessions
 from profiler.profile.trust import add_loop_lags, loop_lag_of
 
 if TYPE_CHECKING:
@@ -73,7 +72,6 @@ if TYPE_CHECKING:
     from profiler.profile.model import LoopLag
     from profiler.profile.objectives import Objective
     from profiler.profile.rows import Row
-    from profiler.profile.sample import Unit
     from profiler.profile.tally import Tally
 
 _CLIENT = Observer.CLIENT.value
@@ -102,24 +100,6 @@ class Block:
     metrics: tuple[str, ...]
     series: list[Series]
     told: Told = field(default_factory=Told)
-
-
-@dataclass(slots=True)
-class CallsOfModel:
-    """The LLM calls of one model: how many, and the numbers of their tallies, metric by metric."""
-
-    tallies: list[int]
-    calls: int = 0
-    succeeded: int = 0
-
-
-@dataclass(slots=True)
-class Calls:
-    """One observer's LLM calls: by model, all together, and how many have each metric."""
-
-    of_model: dict[int, CallsOfModel] = field(default_factory=dict)
-    unions: list[Union] = field(default_factory=lambda: [Union() for _ in CALL_METRICS_IN_ORDER])
-    seen: list[int] = field(default_factory=lambda: [0] * len(CALL_METRICS_IN_ORDER))
 
 
 @dataclass(slots=True)
@@ -335,24 +315,7 @@ class Fold:
         calls = self.calls.get(observer)
         if calls is None:
             calls = self.calls[observer] = Calls()
-        for row in rows:
-            ok, model = row[0], row[1]
-            of_model = calls.of_model.get(model)
-            if of_model is None:
-                of_model = calls.of_model[model] = self._calls_of_model(calls)
-            of_model.calls += 1
-            of_model.succeeded += ok
-            for place, value in enumerate(call_values(row)):
-                if value != MISSING:
-                    calls.seen[place] += 1
-                    if ok or _IS_OF_ALL[place]:
-                        session.numbers.append(of_model.tallies[place])
-                        session.values.append(value)
-
-    def _calls_of_model(self, calls: Calls) -> CallsOfModel:
-        units: list[Unit] = [CALL_METRICS[name].unit for name in CALL_METRICS_IN_ORDER]
-        pairs = zip(calls.unions, units, strict=True)
-        return CallsOfModel([self.sessions.member(union, unit) for union, unit in pairs])
+        calls.fold(rows, session, self.sessions)
 
     def _fold_tools(self, block: Block, rows: list[Row], session: Session) -> None:
         for tool, times in Counter(row[1] for row in rows).items():
@@ -394,9 +357,6 @@ class Fold:
             for (observer, *of), (_, tally) in self.of_store.items()
             if tuple(of) == wanted
         }
-
-
-_IS_OF_ALL = [CALL_METRICS[name].population == "measured" for name in CALL_METRICS_IN_ORDER]
 
 
 def _add(session: Session, series: list[Series], values: list[int], population: int) -> None:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from profiler.profile.metrics import CALL_PREFERENCE, preferred
 from profiler.profile.rows import MISSING, Names, difference_us
-from profiler.profile.sample import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from profiler.profile.distribution import Distribution
     from profiler.profile.rows import Row
-    from profiler.profile.sessions import Session, Sessions
+    from profiler.profile.tallies import Tallies, Values
     from profiler.profile.tally import Tally
 
 MOST_NAMES = 256
@@ -28,28 +27,27 @@ OTHERS = "(other combinations)"
 class RoundTrips:
     """Durations by the tools that were asked for together, as each observer saw them."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
         self._names = Names()
         self._of: dict[tuple[str, int], tuple[int, Tally]] = {}
 
     def name(self, tools: Sequence[str]) -> int:
         """Return the number of a combination: each tool as often as it was asked for, sorted."""
         name = "+".join(sorted(tools))
-        known = name in self._names or len(self._names) < MOST_NAMES
-        return self._names[name if known else OTHERS]
+        return self._names.bounded(name, most=MOST_NAMES, others=OTHERS)
 
-    def fold(self, observer: str, rows: list[Row], session: Session) -> None:
-        """Put the durations of one interaction into its session."""
+    def fold(self, observer: str, rows: list[Row], cluster: Values) -> None:
+        """Put durations into the cluster (session, trace) that they belong to."""
         for name, start, end in rows:
             duration = difference_us(end, start)
             if duration == MISSING:
                 continue
             found = self._of.get((observer, name))
             if found is None:
-                found = self._of[observer, name] = self._sessions.tally("s")
-            session.numbers.append(found[0])
-            session.values.append(duration)
+                found = self._of[observer, name] = self._tallies.tally("s")
+            cluster.numbers.append(found[0])
+            cluster.values.append(duration)
 
     def section(self) -> dict[str, Distribution]:
         """Return the durations by combination, each from the observer that is preferred."""
@@ -60,8 +58,9 @@ class RoundTrips:
                 continue
             counts = {who: tally.count for who, tally in tallies.items()}
             source = preferred(counts, CALL_PREFERENCE)
-            sample = tallies[source].sample(
+            found = tallies[source].distribution(
                 method="measured", source=source, eligible=counts[source]
             )
-            section[name] = distribution_of(sample)
+            if found is not None:
+                section[name] = found
         return section

@@ -48,6 +48,10 @@ class Names(dict[str, int]):
         number = self[name] = len(self)
         return number
 
+    def bounded(self, name: str, *, most: int, others: str) -> int:
+        """Return the number of a name; beyond `most` names, that of all `others` together."""
+        return self[name if name in self or len(self) < most else others]
+
 
 def row_of(cells: Iterable[int | None]) -> Row:
     """Return a row of integers; None becomes MISSING.

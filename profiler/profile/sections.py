@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING
 from profiler.measure.records import Observer, StateKind
 from profiler.profile.interactions import CALL_METRICS_IN_ORDER
 from profiler.profile.metrics import (
-    CALL_METRICS,
     CALL_PREFERENCE,
     INTERACTION_METRICS,
     STATE_PREFERENCE,
-    Metric,
     preference_for,
     preferred,
 )
 from profiler.profile.model import StoreProfile, ToolProfile, WholeRun
-from profiler.profile.sample import Method, distribution_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from profiler.profile.distribution import Distribution
-    from profiler.profile.fold import CallsOfModel, Fold, Series
-    from profiler.profile.tally import Tally
+    from profiler.profile.fold import Fold, Series
 
 _CLIENT = Observer.CLIENT.value
 
@@ -74,15 +68,6 @@ class View:
                 return self.folded.measured
 
 
-def _distribution(
-    tally: Tally, *, method: Method, source: str, eligible: int
-) -> Distribution | None:
-    """Sum up a tally; None if nothing was observed."""
-    if not tally.count:
-        return None
-    return distribution_of(tally.sample(method=method, source=source, eligible=eligible))
-
-
 def interaction_section(view: View) -> dict[str, Distribution]:
     """Return what one interaction costs; metrics that nobody observed are absent."""
     section: dict[str, Distribution] = {}
@@ -90,8 +75,7 @@ def interaction_section(view: View) -> dict[str, Distribution]:
         source = view.chosen.get(name)
         if source is None:
             continue
-        found = _distribution(
-            view.series[name][source].tally,
+        found = view.series[name][source].tally.distribution(
             method=metric.method,
             source=source,
             eligible=view.population(metric.population),
@@ -111,32 +95,19 @@ def llm_call_sections(
     """
     of_all: dict[str, Distribution] = {}
     by_model: dict[str, dict[str, Distribution]] = {}
-    models = list(view.folded.models)
+    sessions, models = view.folded.sessions, list(view.folded.models)
     for place, name in enumerate(CALL_METRICS_IN_ORDER):
-        metric = CALL_METRICS[name]
         counts = {who: calls.seen[place] for who, calls in view.folded.calls.items()}
         if not any(counts.values()):
             continue
         source = preferred(counts, CALL_PREFERENCE)
-        calls, sessions = view.folded.calls[source], view.folded.sessions
-        every = list(calls.of_model.values())
-        found = _of_calls(metric, source, sessions.whole(calls.unions[place]), every)
+        calls = view.folded.calls[source]
+        found = calls.of_all(place, source, sessions)
         if found is not None:
             of_all[name] = found
-        for number, model in sorted(calls.of_model.items()):
-            tally = sessions.tally_of(model.tallies[place])
-            found = _of_calls(metric, source, tally, [model])
-            if found is not None:
-                by_model.setdefault(models[number], {})[name] = found
+        for number, one in calls.by_model(place, source, sessions).items():
+            by_model.setdefault(models[number], {})[name] = one
     return of_all, by_model
-
-
-def _of_calls(
-    metric: Metric, source: str, tally: Tally, of: Iterable[CallsOfModel]
-) -> Distribution | None:
-    is_of_all = metric.population == "measured"
-    eligible = sum(one.calls if is_of_all else one.succeeded for one in of)
-    return _distribution(tally, method=metric.method, source=source, eligible=eligible)
 
 
 def tool_section(view: View) -> dict[str, ToolProfile]:
@@ -152,13 +123,13 @@ def tool_section(view: View) -> dict[str, ToolProfile]:
             continue
         calls, per_interaction = tool.calls, tool.per_interaction[1]
         per_interaction.add_zeros_of(watched)
-        found = _distribution(
-            per_interaction, method="measured", source=source, eligible=view.folded.measured
+        found = per_interaction.distribution(
+            method="measured", source=source, eligible=view.folded.measured
         )
         assert found is not None  # noqa: S101 - a call of it was seen
         section[name] = ToolProfile(
-            duration=_distribution(
-                tool.duration[1], method="measured", source=source, eligible=tool.succeeded
+            duration=tool.duration[1].distribution(
+                method="measured", source=source, eligible=tool.succeeded
             ),
             calls_per_interaction=found,
             calls=calls,
@@ -200,8 +171,8 @@ def _store_kind(view: View, store: int, kind: StateKind) -> Distribution | None:
     if not tallies:
         return None
     source = preferred({who: tally.count for who, tally in tallies.items()}, STATE_PREFERENCE)
-    return _distribution(
-        tallies[source], method="measured", source=source, eligible=view.folded.measured
+    return tallies[source].distribution(
+        method="measured", source=source, eligible=view.folded.measured
     )
 
 
@@ -219,7 +190,7 @@ def session_section(view: View) -> dict[str, Distribution]:
         "think_time": (think_time, think_time.count),
     }
     section = {
-        name: _distribution(tally, method="measured", source=_CLIENT, eligible=eligible)
+        name: tally.distribution(method="measured", source=_CLIENT, eligible=eligible)
         for name, (tally, eligible) in tallies.items()
     }
     return {name: found for name, found in section.items() if found is not None}

@@ -7,26 +7,19 @@ ends it. It is tallied when the interactions that may still come out of order ha
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
-from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from profiler.profile.rows import difference_us
 from profiler.profile.statistics import ClusterSums
+from profiler.profile.tallies import Tallies, Values
 from profiler.profile.tally import Tally
-
-if TYPE_CHECKING:
-    from profiler.profile.sample import Unit
 
 
 @dataclass(slots=True)
-class Session:
-    """What is known of a session so far. A value goes into the tally whose number is beside it."""
+class Session(Values):
+    """What is known of a session so far."""
 
-    numbers: array[int] = field(default_factory=lambda: array("I"))
-    values: array[int] = field(default_factory=lambda: array("q"))
     turns: int = 0
     measured: int = 0
     judged: int = 0
@@ -47,61 +40,19 @@ class Session:
         self.last_ns = max(self.last_ns, end_ns)
 
 
-@dataclass(slots=True)
-class Union:
-    """Tallies, by number, whose values are wanted as one as well.
-
-    While there is only one member, it is the union; `whole` begins as its copy when another comes.
-    """
-
-    members: list[int] = field(default_factory=list)
-    whole: Tally | None = None
-
-
-class Sessions:
+class Sessions(Tallies):
     """All sessions: those in flight, and the sums and tallies of those that have ended."""
 
     def __init__(self, window: int) -> None:
+        super().__init__()
         self._window = window
         self._in_flight: dict[str, Session] = {}
         self._ended: deque[tuple[int, str]] = deque()
-        self._tallies: list[Tally] = []
-        self._padded: dict[int, int] = {}
-        self._union_of: dict[int, Union] = {}
         self.interactions, self.duration = Tally("count"), Tally("s")
         self.count = self.completed = 0
         """Sessions with a measured interaction, and those of them that were measured whole."""
         self.good = ClusterSums()
         """Of the interactions that were judged: those that were good."""
-
-    def tally(self, unit: Unit, *, padded_to: int | None = None) -> tuple[int, Tally]:
-        """Return a new tally and its number.
-
-        With `padded_to`, a session that has any value in it gets zeros to as many values as it has
-        in the tally of that number.
-        """
-        number = len(self._tallies)
-        if padded_to is not None:
-            self._padded[number] = padded_to
-        self._tallies.append(Tally(unit))
-        return number, self._tallies[number]
-
-    def member(self, union: Union, unit: Unit) -> int:
-        """Return the number of a new tally whose values are in a union too."""
-        number, _ = self.tally(unit)
-        if len(union.members) == 1:
-            union.whole = deepcopy(self._tallies[union.members[0]])
-        union.members.append(number)
-        self._union_of[number] = union
-        return number
-
-    def tally_of(self, number: int) -> Tally:
-        """Return the tally of a number."""
-        return self._tallies[number]
-
-    def whole(self, union: Union) -> Tally:
-        """Return the tally of a union, which has a member."""
-        return self._tallies[union.members[0]] if union.whole is None else union.whole
 
     def keep(self, name: str) -> None:
         """Keep a session to the end of the journal: an interaction of it will come only then."""
@@ -133,28 +84,16 @@ class Sessions:
             self._ended.append((session.latest, name))
             return
         del self._in_flight[name]
-        self._take(session)
+        self._over(session)
 
     def close(self) -> None:
         """Tally all that are left: those that the end of the run cut short as well."""
         for session in self._in_flight.values():
-            self._take(session)
+            self._over(session)
         self._in_flight.clear()
 
-    def _take(self, session: Session) -> None:
-        values: dict[int, list[int]] = {}
-        for number, value in zip(session.numbers, session.values, strict=True):
-            if number in values:
-                values[number].append(value)
-            else:
-                values[number] = [value]
-        for number, found in values.items():
-            # What is padded, or joined with others, may be sorted by now: that does not matter.
-            padded_to = self._padded.get(number)
-            if padded_to is not None:
-                found.extend([0] * (len(values[padded_to]) - len(found)))
-            self._tallies[number].add(found)
-        self._take_unions(values)
+    def _over(self, session: Session) -> None:
+        self.take(session)
         if session.measured:
             self.count += 1
         if session.has_last_turn and session.is_whole:
@@ -166,12 +105,3 @@ class Sessions:
             self.good += ClusterSums(
                 sessions=1, sum_n=n, sum_s=s, sum_nn=n * n, sum_ss=s * s, sum_ns=n * s
             )
-
-    def _take_unions(self, values: dict[int, list[int]]) -> None:
-        together: dict[int, tuple[Tally, list[int]]] = {}
-        for number, union in self._union_of.items():
-            if union.whole is not None and number in values:
-                _, joined = together.setdefault(id(union), (union.whole, []))
-                joined += values[number]
-        for whole, joined in together.values():
-            whole.add(joined)

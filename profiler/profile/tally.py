@@ -6,10 +6,11 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from profiler.measure.histogram import ClusterHistogram
-from profiler.profile.sample import SCALES, Sample
+from profiler.profile.sample import SCALES, Sample, distribution_of
 from profiler.profile.statistics import ClusterSums
 
 if TYPE_CHECKING:
+    from profiler.profile.distribution import Distribution
     from profiler.profile.sample import Method, Unit
 
 
@@ -69,6 +70,12 @@ class Tally:
             self.sessions, self.count = other.sessions, other.count
             self._sum_nn = other._sum_nn
             self.smallest, self.largest = min(self.smallest, 0), max(self.largest, 0)
+
+    def distribution(self, *, method: Method, source: str, eligible: int) -> Distribution | None:
+        """Sum up; None if there is no value."""
+        if not self.count:
+            return None
+        return distribution_of(self.sample(method=method, source=source, eligible=eligible))
 
     def sample(self, *, method: Method, source: str, eligible: int) -> Sample:
         """Return what can be added and summed up. There must be a value.
