@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 NS_PER_S = 1_000_000_000
 
@@ -39,3 +40,9 @@ class ClockAnchor:
 def seconds_to_ns(seconds: float) -> int:
     """Convert seconds to integer nanoseconds, rounded to the nearest."""
     return round(seconds * NS_PER_S)
+
+
+def iso_utc(wall_ns: int) -> str:
+    """Return ISO 8601 in UTC, to the microsecond, of wall clock nanoseconds since 1970."""
+    seconds, ns = divmod(wall_ns, NS_PER_S)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ns // 1000).isoformat()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _KEEP_ALIVE_S = 120
-_GRACE_S = 1
+GRACE_S = 1
 _TICKS_PER_S = 10
 
 
@@ -97,7 +97,7 @@ class _Server(uvicorn.Server):
         self._stopping = anyio.Event()
 
     def stop(self) -> None:
-        """Ask the server to end; it finishes what it is answering, for a second at most."""
+        """Ask the server to end; it finishes what it is answering, for so long as it is given."""
         self.should_exit = True
         self._stopping.set()
 
@@ -120,11 +120,12 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, host: str, port: int, *, date_header: bool = True
+    app: ASGIApp, host: str, port: int, *, date_header: bool = True, grace_s: int = GRACE_S
 ) -> AsyncIterator[str]:
     """Serve an application on a socket of its own; yields its URL.
 
-    Without `date_header` the application's answers have theirs, as those of a proxy do.
+    Without `date_header` the application's answers have theirs, as those of a proxy do. At the end
+    what is being answered has `grace_s` to be finished.
     """
     bound = bind(host, port)
     config = uvicorn.Config(
@@ -136,7 +137,7 @@ async def listening(
         server_header=False,
         date_header=date_header,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=grace_s,
     )
     server = _Server(config)
 

@@ -14,6 +14,8 @@ from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 RESULTS = Path("results")
 PROFILE_NAME = "profile.json"
 MARKDOWN_NAME = "profile.md"
+TRAFFIC_NAME = "traffic.json"
+TRAFFIC_MARKDOWN_NAME = "traffic.md"
 TRUTH_NAME = "mock_truth.jsonl"
 MOCK_LOG_NAME = "mock.log"
 LLM_TRUTH_NAME = "mock_llm_truth.jsonl"
@@ -70,6 +72,8 @@ def forget_unbegun(run_dir: Path) -> None:
         (run_dir / name).unlink(missing_ok=True)
     with suppress(OSError):  # there is something else in it
         run_dir.rmdir()
+        if run_dir.parent == RESULTS:
+            RESULTS.rmdir()
 
 
 def _unused(workload_name: str) -> Path:

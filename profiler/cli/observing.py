@@ -84,30 +84,24 @@ def observing_of(
     """Read the options. Raises `UsageError` for one that is wrong, or has no use alone."""
     if upstream is not None and gateway is None:
         raise UsageError("--upstream has no use without --gateway", fix="Add --gateway")
-    if upstream is not None and urlsplit(upstream).scheme not in ("http", "https"):
-        fix = "Give the provider's base URL, like https://api.openai.com/v1"
-        raise UsageError(f"{_without_user(upstream)!r} is no URL", where="--upstream", fix=fix)
+    if upstream is not None:
+        check_upstream(upstream)
     if otlp is None and (otlp_grace is not None or otlp_grpc is not None):
         option = "--otlp-grace" if otlp_grace is not None else "--otlp-grpc"
         raise UsageError(f"{option} has no use without --otlp", fix="Add --otlp")
     if tag_interactions and gateway is None:
         fix = "Add --gateway: it is what reads the markers"
         raise UsageError("--tag-interactions has no use without --gateway", fix=fix)
-    address = None if gateway is None else _address(gateway, "--gateway")
-    token = environ.get(TOKEN_VARIABLE) or None
-    if address is not None and not address.is_loopback and token is None:
-        raise UsageError(
-            f"a gateway that others can reach ({address}) needs a token",
-            where="--gateway",
-            fix=f"Set {TOKEN_VARIABLE}, or listen on {LOOPBACK}",
-        )
+    address = None if gateway is None else address_of(gateway, "--gateway")
     return Observing(
         gateway=address,
         upstream=upstream,
-        token=None if address is None or address.is_loopback else token,
-        otlp=None if otlp is None else _address(otlp, "--otlp"),
+        token=None if address is None else token_for(address, "--gateway", environ),
+        otlp=None if otlp is None else address_of(otlp, "--otlp"),
         otlp_grpc=otlp_grpc,
-        grace_s=DEFAULT_GRACE_S if otlp_grace is None else _grace_s(otlp_grace),
+        grace_s=DEFAULT_GRACE_S
+        if otlp_grace is None
+        else seconds_of(otlp_grace, "--otlp-grace", like="6s"),
         state=tuple(state),
         tags=tag_interactions,
     )
@@ -143,7 +137,7 @@ def options_of(observing: Observing) -> tuple[str, ...]:
     argv: list[str] = []
     for option, value in (
         ("--gateway", observing.gateway),
-        ("--upstream", None if observing.upstream is None else _without_user(observing.upstream)),
+        ("--upstream", None if observing.upstream is None else without_user(observing.upstream)),
         ("--otlp", observing.otlp),
         ("--otlp-grpc", observing.otlp_grpc),
     ):
@@ -152,17 +146,32 @@ def options_of(observing: Observing) -> tuple[str, ...]:
     if observing.grace_s != DEFAULT_GRACE_S:
         argv += ["--otlp-grace", f"{observing.grace_s:g}s"]
     for url in observing.state:
-        argv += ["--state", _without_user(url)]
+        argv += ["--state", without_user(url)]
     return (*argv, "--tag-interactions") if observing.tags else tuple(argv)
 
 
-def _without_user(url: str) -> str:
+def check_upstream(url: str) -> None:
+    """Raise `UsageError` for what is no URL of a provider."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in ("http", "https"):
+        fix = "Give the provider's base URL, like https://api.openai.com/v1"
+        raise UsageError(f"{without_user(url)!r} is no URL", where="--upstream", fix=fix)
+
+
+def without_user(url: str) -> str:
     """Return a URL without user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # [::1 and the like: who knows where its password is
+        return "(unreadable)"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _address(text: str, option: str) -> Address:
+def address_of(text: str, option: str) -> Address:
+    """Read `HOST:PORT`, `:PORT` or `PORT`. Raises `UsageError`."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > _HIGHEST_PORT:
         fix = f"Write HOST:PORT, like {LOOPBACK}:8787"
@@ -170,11 +179,30 @@ def _address(text: str, option: str) -> Address:
     return Address(host=host.strip("[]") or LOOPBACK, port=int(port))
 
 
-def _grace_s(text: str) -> float:
+def token_for(address: Address, option: str, environ: Mapping[str, str]) -> str | None:
+    """Return the token that a gateway there asks for; None: it needs none.
+
+    Raises `UsageError` where others can reach it and there is no token.
+    """
+    if address.is_loopback:
+        return None
+    token = environ.get(TOKEN_VARIABLE)
+    if not token:
+        raise UsageError(
+            f"a gateway that others can reach ({address}) needs a token",
+            where=option,
+            fix=f"Set {TOKEN_VARIABLE}, or listen on {LOOPBACK}",
+        )
+    return token
+
+
+def seconds_of(text: str, option: str, *, like: str) -> float:
+    """Read a duration. Raises `UsageError`, with an example."""
     from profiler.workload.units import duration_s
 
     try:
         return duration_s(text)
     except ValueError as exc:
-        fix = "Write a duration, like 6s"
-        raise UsageError(f"{text!r} is no duration", where="--otlp-grace", fix=fix) from exc
+        raise UsageError(
+            f"{text!r} is no duration", where=option, fix=f"Write a duration, like {like}"
+        ) from exc

@@ -13,6 +13,7 @@ class SchemaKind(StrEnum):
 
     PROFILE = "profile"
     CAPACITY = "capacity"
+    TRAFFIC = "traffic"
 
 
 def command(

@@ -221,12 +221,7 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
         workload=workload.name,
         digests={"workload": workload.digest(), **workload.data_digests()},
         seeds={"sessions": load.seed},
-        host={
-            "python": platform.python_version(),
-            "system": platform.system(),
-            "machine": platform.machine(),
-            "cores": os.cpu_count(),
-        },
+        host=this_host(),
         target={**workload.redacted_target(), **dict(spec.target_note)},
         load={
             "mode": "open" if load.is_open else "closed",
@@ -251,6 +246,16 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
             **({} if spec.goodput is None else {"goodput": spec.goodput}),
         },
     )
+
+
+def this_host() -> dict[str, Any]:
+    """Return what a journal says of the machine that wrote it."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
 
 
 def _part_of_rate(rate_per_s: float | None, parts: int | None) -> float | None:

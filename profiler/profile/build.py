@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from profiler.clock import iso_utc
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
 from profiler.measure.records import EndReason
@@ -35,9 +35,9 @@ from profiler.profile.trust import trust_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from profiler.measure.records import End
     from profiler.profile.model import Goodput
 
-_NS_PER_S = 1_000_000_000
 _IN_ORDER = frozenset({EndReason.COMPLETED, EndReason.DURATION, EndReason.MAX_REQUESTS})
 
 
@@ -149,7 +149,7 @@ def _part(folded: Fold, journal: str) -> RunPart:
         id=run.run_id,
         journal=journal,
         tool_version=run.tool_version,
-        started_at=_iso(run.started_wall_ns),
+        started_at=iso_utc(run.started_wall_ns),
         argv=run.argv,
         seeds=run.seeds,
         window_start_ns=None if window_ns is None else window_ns[0] + wall_minus_monotonic,
@@ -159,12 +159,6 @@ def _part(folded: Fold, journal: str) -> RunPart:
         dropped=folded.dropped,
         interactions=folded.measured,
     )
-
-
-def _iso(wall_ns: int) -> str:
-    """Return ISO 8601 in UTC, to the microsecond."""
-    seconds, ns = divmod(wall_ns, _NS_PER_S)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ns // 1000).isoformat()
 
 
 def _run(folded: Fold, part: RunPart) -> RunInfo:
@@ -186,7 +180,7 @@ def _run(folded: Fold, part: RunPart) -> RunInfo:
 
 
 def _sample(folded: Fold) -> SampleInfo:
-    reasons = _partial_reasons(folded)
+    reasons = partial_reasons(folded.end)
     return SampleInfo(
         interactions=folded.measured,
         succeeded=folded.succeeded,
@@ -200,9 +194,10 @@ def _sample(folded: Fold) -> SampleInfo:
     )
 
 
-def _partial_reasons(folded: Fold) -> tuple[str, ...]:
-    if folded.end is None:
+def partial_reasons(end: End | None) -> tuple[str, ...]:
+    """Say why a run did not come to its intended end; empty if it did."""
+    if end is None:
         return ("the journal has no end: the run was killed, or still goes on",)
-    if folded.end.reason in _IN_ORDER:
+    if end.reason in _IN_ORDER:
         return ()
-    return (folded.end.reason.value,)
+    return (end.reason.value,)

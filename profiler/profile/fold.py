@@ -59,6 +59,7 @@ from profiler.profile.rows import (
     llm_call_row,
     round_trip_row,
     state_op_row,
+    take_each,
     tool_call_row,
 )
 from profiler.profile.sessions import Session, Sessions
@@ -394,14 +395,6 @@ def fold(
     text = goodput_text(run.manifest, where)
     objectives = () if text is None else parse_goodput(text, where=where)
     folded = Fold(run, keep_open=keep_open, objectives=objectives, believed=believed, window=window)
-    for number, record in enumerate(stream, 2):
-        try:
-            folded.take(record)
-        except (TypeError, OverflowError) as exc:
-            raise ProfileError(
-                f"event {number} holds a value that is no integer of 64 bits: {exc}",
-                where=where,
-                fix="The journal was damaged, or another program wrote it: run the workload again",
-            ) from exc
+    take_each(stream, folded.take, where)
     folded.close()
     return folded

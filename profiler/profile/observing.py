@@ -91,11 +91,12 @@ class Watches(dict[str, _Watch]):
         notes[record.kind] = note if known is None else _merge_two(known, note)
 
     def section(
-        self, asked: Iterable[str], measured: int, reported: Mapping[str, Iterable[str]]
+        self, asked: Iterable[str], measured: int | None, reported: Mapping[str, Iterable[str]]
     ) -> dict[str, ObserverReport]:
         """Return a report for each observer but the client, which sees every interaction.
 
         `asked` are those that were to watch: one that said nothing has a report that says so.
+        `measured` is None where there are no interactions, but an agent under real traffic.
         `reported` are, by observer, the metrics that any call had a number for.
         """
         names = ({*asked} | {*self}) - {Observer.CLIENT.value}

@@ -9,15 +9,17 @@ from array import array
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
+from profiler.errors import ProfileError
 from profiler.measure.records import Outcome, Phase, StateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from profiler.measure.records import (
         Interaction,
         LlmCall,
         RateLimit,
+        Record,
         StateOp,
         ToolCall,
         ToolRoundTrip,
@@ -148,6 +150,23 @@ def state_op_row(record: StateOp, store: int) -> Row:
 def rate_limit_row(limits: RateLimit) -> Row:
     """Return the fields of `RateLimit` in their order."""
     return row_of(astuple(limits))
+
+
+def take_each(records: Iterable[Record], take: Callable[[Record], None], where: str) -> None:
+    """Take all records but the first of a journal.
+
+    Raises `ProfileError`, naming `where`, if one holds something else than an integer where one
+    belongs: `take` raises `TypeError` or `OverflowError` then.
+    """
+    for number, record in enumerate(records, 2):
+        try:
+            take(record)
+        except (TypeError, OverflowError) as exc:
+            raise ProfileError(
+                f"event {number} holds a value that is no integer of 64 bits: {exc}",
+                where=where,
+                fix="The journal was damaged, or another program wrote it: run the workload again",
+            ) from exc
 
 
 def difference_us(end_ns: int, start_ns: int) -> int:

@@ -6,12 +6,13 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from profiler.report.summary import Group, Summary, summarise
+from profiler.report.summary import Group, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from profiler.profile.model import WorkloadProfile
+    from profiler.report.observations import Section
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$@])")
 _AUTOLINK = re.compile(r"(?i)(://|\bwww\.)")
@@ -31,14 +32,11 @@ def escape(text: str) -> str:
 def profile_markdown(profile: WorkloadProfile) -> str:
     """Return the same content as `profile_table`, as Markdown with tables (GitHub's dialect)."""
     summary = summarise(profile)
-    blocks = [f"# {escape(summary.title)}", _facts(summary)]
+    blocks = [f"# {escape(summary.title)}", fact_bullets(summary.facts)]
     blocks += [_group(group) for group in summary.groups]
-    blocks += [
-        "\n".join([f"## {escape(section.title)}", "", *_bullets(section.lines)])
-        for section in summary.sections
-    ]
+    blocks += [section_block(section) for section in summary.sections]
     if summary.notes:
-        notes = _bullets(summary.notes)
+        notes = bullets(summary.notes)
         # A list after a list would be read as one.
         blocks.append("\n".join(["## Notes", "", *notes] if summary.sections else notes))
     blocks.append(
@@ -48,12 +46,19 @@ def profile_markdown(profile: WorkloadProfile) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _bullets(lines: Iterable[str]) -> list[str]:
+def section_block(section: Section) -> str:
+    """Return a section's lines as a list under its heading."""
+    return "\n".join([f"## {escape(section.title)}", "", *bullets(section.lines)])
+
+
+def bullets(lines: Iterable[str]) -> list[str]:
+    """Return lines as a list's."""
     return [f"- {escape(line)}" for line in lines]
 
 
-def _facts(summary: Summary) -> str:
-    return "\n".join(f"- **{name}**: {escape(text)}" for name, text in summary.facts)
+def fact_bullets(facts: Iterable[tuple[str, str]]) -> str:
+    """Return names and texts as a list."""
+    return "\n".join(f"- **{name}**: {escape(text)}" for name, text in facts)
 
 
 def _group(group: Group) -> str:

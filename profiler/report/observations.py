@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from profiler.report.quantities import TIMES, percent, plural, printable, quantity, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from profiler.profile.ledger import LedgerSide
+    from profiler.profile.ledger import Ledger, LedgerSide
     from profiler.profile.model import Reconciliation, WorkloadProfile
     from profiler.profile.observing import ObserverReport
+    from profiler.profile.rate_limits import RateLimitInfo
 
 _RESPONSE = "response"
 _AMBIGUOUS = "ambiguous"
@@ -57,6 +58,14 @@ def observer_facts(profile: WorkloadProfile) -> list[tuple[str, str]]:
     if attributed:
         texts = [f"{name}: {_attribution(report)}" for name, report in attributed]
         facts.append(("attribution", " · ".join(texts)))
+    refused = refusals(profile.rate_limits)
+    if refused is not None:
+        facts.append(("429s", refused))
+    return facts
+
+
+def refusals(rate_limits: Mapping[str, RateLimitInfo]) -> str | None:
+    """Write which models' requests were answered by 429s, and how often; None: no one's."""
     refused = [
         f"{printable(model, 40)} {whole(info.http_429)} of "
         f"{plural(max(info.attempts, info.calls), 'request')}"
@@ -65,12 +74,10 @@ def observer_facts(profile: WorkloadProfile) -> list[tuple[str, str]]:
             if info.longest_retry_after_s is None
             else f" (asked to wait up to {quantity(info.longest_retry_after_s, 's')})"
         )
-        for model, info in sorted(profile.rate_limits.items())
+        for model, info in sorted(rate_limits.items())
         if info.http_429
     ]
-    if refused:
-        facts.append(("429s", ", ".join(refused)))
-    return facts
+    return ", ".join(refused) if refused else None
 
 
 def _coverage(report: ObserverReport) -> str:
@@ -96,7 +103,7 @@ def observer_sections(profile: WorkloadProfile) -> tuple[Section, ...]:
     """Return the sections that have anything to say."""
     sections = (
         Section("What limits observers", tuple(_limits(profile))),
-        Section("Token ledger: our count against the provider's", tuple(_ledger(profile))),
+        ledger_section(profile.ledger),
         Section(
             "Where observers differ: on average, and in how many interactions",
             _differences(profile.reconciliation),
@@ -117,23 +124,34 @@ def _limits(profile: WorkloadProfile) -> Iterable[str]:
                 f"{name}: tool calls, state operations and round trips of no interaction that "
                 f"could be told, in no statistic: {whole(report.other_unattributed)}."
             )
-        for note in report.notes[:_MOST_NOTES]:
-            times = f" ({whole(note.count)} times)" if note.count > 1 else ""
-            detail = "" if note.detail is None else f": {printable(note.detail, 200)}"
-            yield f"{name}: {printable(note.kind)}{times}{detail}"
-        if len(report.notes) > _MOST_NOTES:
-            yield f"{name}: {len(report.notes) - _MOST_NOTES} more kinds in profile.json"
+        yield from (f"{name}: {line}" for line in note_lines(report))
 
 
-def _ledger(profile: WorkloadProfile) -> Iterable[str]:
+def note_lines(report: ObserverReport, file: str = "profile.json") -> Iterable[str]:
+    """Write an observer's notes, each on its line; `file` has those that are too many."""
+    for note in report.notes[:_MOST_NOTES]:
+        times = f" ({whole(note.count)} times)" if note.count > 1 else ""
+        detail = "" if note.detail is None else f": {printable(note.detail, 200)}"
+        yield f"{printable(note.kind)}{times}{detail}"
+    if len(report.notes) > _MOST_NOTES:
+        yield f"{len(report.notes) - _MOST_NOTES} more kinds in {file}"
+
+
+def ledger_section(ledgers: Mapping[str, Ledger], file: str = "profile.json") -> Section:
+    """Return how far our count is off, model by model; `file` has those that are too many."""
+    title = "Token ledger: our count against the provider's"
+    return Section(title, tuple(_ledger(ledgers, file)))
+
+
+def _ledger(ledgers: Mapping[str, Ledger], file: str) -> Iterable[str]:
     """Say of each model how far our count is off, and what a correction leaves."""
-    most = sorted(profile.ledger.items(), key=lambda item: (-item[1].successful_calls, item[0]))
+    most = sorted(ledgers.items(), key=lambda item: (-item[1].successful_calls, item[0]))
     for model, ledger in most[:_MOST_MODELS]:
         sides = (("input", ledger.input), ("output", ledger.output))
         texts = [_side(name, side) for name, side in sides if side is not None]
         yield f"{printable(model, 40)} ({ledger.source}): {'; '.join(texts)}."
     if len(most) > _MOST_MODELS:
-        yield f"{len(most) - _MOST_MODELS} more models in profile.json"
+        yield f"{len(most) - _MOST_MODELS} more models in {file}"
 
 
 def _side(name: str, side: LedgerSide) -> str:

@@ -71,16 +71,27 @@ def mean_with_interval(mean: float, interval: tuple[float, float] | None, unit: 
     return f"{text} ±{scale.number(half) if half else '0'}"
 
 
+def observed(value: float | None, unit: str) -> str:
+    """Write a value that was seen as it is, a count of it whole: `2`, `1.24 s`."""
+    if value is None:
+        return NOTHING
+    scale = _scale_of_observed(value, unit)
+    return scale.number(value) + scale.suffix
+
+
+def _scale_of_observed(value: float, unit: str) -> Scale:
+    scale = scale_for(value, unit)
+    is_whole = unit in ("tokens", "count") and scale.factor == 1
+    return replace(scale, decimals=0) if is_whole else scale
+
+
 def value_with_interval(
     value: float | None, interval: tuple[float, float] | None, unit: str
 ) -> str:
     """Write `3.10 s [2.80, 3.60]`; `[?]` where there is no interval, a dash without a value."""
     if value is None:
         return NOTHING
-    scale = scale_for(value, unit)
-    if unit in ("tokens", "count") and scale.factor == 1:
-        scale = replace(scale, decimals=0)  # one that was seen, and so whole
-    text = scale.number(value) + scale.suffix
+    text, scale = observed(value, unit), _scale_of_observed(value, unit)
     if interval is None:
         return f"{text} [?]"
     return f"{text} [{scale.number(interval[0])}, {scale.number(interval[1])}]"

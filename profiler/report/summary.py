@@ -21,6 +21,8 @@ from profiler.report.quantities import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from profiler.profile.distribution import Distribution
     from profiler.profile.model import Goodput, WorkloadProfile
 
@@ -59,7 +61,7 @@ _INTERACTION_ROWS = (
     ("state_writes", "state writes", 0),
 )
 _STATE = frozenset({"state_reads", "state_writes"})
-_CALL_ROWS = (
+CALL_ROWS = (
     ("latency", "latency"),
     ("time_to_first_token", "time to first token"),
     ("output_tokens_per_second", "output tokens per s"),
@@ -138,7 +140,7 @@ def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
         ("target", _target(profile)),
         ("measured", _measured(profile)),
         ("load", _load(profile)),
-        ("errors", _errors(profile)),
+        ("errors", failures(sample.failed, sample.interactions)),
         *observer_facts(profile),
         *((("goodput", _goodput(profile.goodput)),) if profile.goodput is not None else ()),
         ("verdict", verdict),
@@ -187,8 +189,8 @@ def _load(profile: WorkloadProfile) -> str:
     return text
 
 
-def _errors(profile: WorkloadProfile) -> str:
-    failed, sample = profile.sample.failed, profile.sample
+def failures(failed: Mapping[str, int], number_of_all: int) -> str:
+    """Write `3 of 200 (1.5 %): timeout 2, http_5xx 1`."""
     if not failed:
         return "none"
     number = sum(failed.values())
@@ -196,8 +198,8 @@ def _errors(profile: WorkloadProfile) -> str:
     kinds = [f"{printable(kind)} {whole(times)}" for kind, times in most[:_MOST_FAILURES]]
     if len(most) > _MOST_FAILURES:
         kinds.append(f"{len(most) - _MOST_FAILURES} more kinds")
-    share = percent(number / sample.interactions)
-    return f"{whole(number)} of {whole(sample.interactions)} ({share}): {', '.join(kinds)}"
+    share = percent(number / number_of_all)
+    return f"{whole(number)} of {whole(number_of_all)} ({share}): {', '.join(kinds)}"
 
 
 def _goodput(goodput: Goodput) -> str:
@@ -214,15 +216,24 @@ def _goodput(goodput: Goodput) -> str:
     return text
 
 
+def mean_cell(distribution: Distribution) -> str:
+    """Write the mean with its interval, marked where that is wide."""
+    mean = mean_with_interval(distribution.mean, distribution.mean_ci95, distribution.unit)
+    return mean if distribution.stable.mean else f"{UNSTABLE} {mean}"
+
+
+def p95_cell(distribution: Distribution) -> str:
+    """Write the p95 with its interval, marked where that is wide."""
+    p95 = value_with_interval(distribution.p95, distribution.p95_ci95, distribution.unit)
+    return f"{UNSTABLE} {p95}" if distribution.stable.p95 is False else p95
+
+
 def _row(label: str, distribution: Distribution, indent: int = 0) -> Row:
-    unit, stable = distribution.unit, distribution.stable
-    mean = mean_with_interval(distribution.mean, distribution.mean_ci95, unit)
-    p95 = value_with_interval(distribution.p95, distribution.p95_ci95, unit)
     return Row(
         label=label,
         indent=indent,
-        mean=mean if stable.mean else f"{UNSTABLE} {mean}",
-        p95=f"{UNSTABLE} {p95}" if stable.p95 is False else p95,
+        mean=mean_cell(distribution),
+        p95=p95_cell(distribution),
         source=_source(distribution),
     )
 
@@ -254,7 +265,7 @@ def _interaction_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
 def _call_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
     rows: list[Row] = []
     retried = "attempts" in profile.llm_call and profile.llm_call["attempts"].max > 1
-    for name, label in _CALL_ROWS:
+    for name, label in CALL_ROWS:
         if name in _OF_RETRIES and not retried:
             continue
         if name in profile.llm_call:

@@ -12,7 +12,7 @@ from rich.text import Text
 from profiler.report.summary import UNSTABLE, Summary, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console, RenderableType
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from profiler.report.observations import Section
 
 _VERDICT_STYLES = {"trusted": "green", "driver_limited": "red", "inconclusive": "yellow"}
+_OF_FAILURES = frozenset({"errors", "failed"})
 
 
 def profile_table(profile: WorkloadProfile) -> RenderableType:
@@ -30,14 +31,19 @@ def profile_table(profile: WorkloadProfile) -> RenderableType:
         Text(summary.title, style="bold"),
         _facts(summary),
         _table(summary),
-        *(_lines(section) for section in summary.sections),
+        *(section_lines(section) for section in summary.sections),
         *(Text(note, style="dim") for note in summary.notes),
     )
 
 
 def print_profile(console: Console, profile: WorkloadProfile, paths: Sequence[Path]) -> None:
     """Print a profile and where its files are. Nothing is cut off at 80 columns."""
-    console.print(profile_table(profile))
+    print_report(console, profile_table(profile), paths)
+
+
+def print_report(console: Console, report: RenderableType, paths: Sequence[Path]) -> None:
+    """Print a report and where its files are."""
+    console.print(report)
     if paths:
         console.print()
     for path in paths:
@@ -46,17 +52,20 @@ def print_profile(console: Console, profile: WorkloadProfile, paths: Sequence[Pa
 
 
 def _facts(summary: Summary) -> Table:
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, text in summary.facts:
-        style = ""
-        if name == "verdict":
-            style = _VERDICT_STYLES[summary.verdict]
-        elif name == "partial" or (name == "errors" and text != "none"):
+    return facts_grid(summary.facts, {"verdict": _VERDICT_STYLES[summary.verdict]})
+
+
+def facts_grid(facts: Iterable[tuple[str, str]], styles: Mapping[str, str]) -> Table:
+    """Return names and texts side by side; `styles` by name, beside those that are always so."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in facts:
+        style = styles.get(name, "")
+        if name == "partial" or (name in _OF_FAILURES and text != "none"):
             style = "yellow"
-        facts.add_row(name, Text(text, style=style))
-    return facts
+        grid.add_row(name, Text(text, style=style))
+    return grid
 
 
 def _table(summary: Summary) -> Table:
@@ -73,11 +82,12 @@ def _table(summary: Summary) -> Table:
             label = Text("  " * (row.indent + 1) + row.label)
             if row.indent:
                 label.stylize("dim")
-            table.add_row(label, _cell(row.mean), _cell(row.p95), Text(row.source))
+            table.add_row(label, cell(row.mean), cell(row.p95), Text(row.source))
     return table
 
 
-def _lines(section: Section) -> RenderableType:
+def section_lines(section: Section) -> RenderableType:
+    """Return a section's lines under its heading."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -86,5 +96,6 @@ def _lines(section: Section) -> RenderableType:
     return Group(Text(section.title, style="bold"), grid, Text())
 
 
-def _cell(text: str) -> Text:
+def cell(text: str) -> Text:
+    """Return a number as it stands in a table."""
     return Text(text, style="yellow" if text.startswith(UNSTABLE) else "")

@@ -17,7 +17,7 @@ from profiler.errors import UsageError
 from profiler.observers.gateway.proxy import TIMEOUT_S, Proxy
 from profiler.observers.gateway.recording import Recording
 from profiler.observers.gateway.upstream import Upstream, checked_token
-from profiler.serving import listening, plain_errors
+from profiler.serving import GRACE_S, listening, plain_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -60,6 +60,15 @@ class Gateway:
         """Return what limited the gateway so far (since the last `drain`)."""
         return self._recording.notes.so_far()
 
+    @property
+    def under_way(self) -> int:
+        """How many requests to the provider have no end yet."""
+        return self._recording.under_way
+
+    def record_notes(self) -> None:
+        """Record what limited the gateway since the last time: a kill then loses less of it."""
+        self._recording.record_notes()
+
     async def drain(self) -> None:
         """Record all that has ended, counted, and the notes. May be called again."""
         await self._recording.drain()
@@ -76,13 +85,15 @@ async def running_gateway(
     port: int = DEFAULT_PORT,
     token: str | None = None,
     timeout_s: float = TIMEOUT_S,
+    grace_s: int = GRACE_S,
     clock: MonotonicNs = monotonic_ns,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway in front of `upstream`; at the end everything is recorded.
 
     `record` is called on the event loop, with one record or more. Without `in_flight` every trace
-    id of the agent's is taken. Raises `UsageError` for an upstream or a token that cannot be used,
-    for a port that is taken, and for a host beyond loopback without a token.
+    id of the agent's is taken. At the end nothing new is taken, and calls under way have `grace_s`
+    to end before they are broken off. Raises `UsageError` for an upstream or a token that cannot be
+    used, for a port that is taken, and for a host beyond loopback without a token.
     """
     target = Upstream.of(upstream)
     if token is not None:
@@ -105,7 +116,8 @@ async def running_gateway(
         proxy = Proxy(target, transport, recording, token=token, timeout_s=timeout_s)
         stack.push_async_callback(_last_drain, recording)
         stack.enter_context(_without_word_of_cuts())
-        url = await stack.enter_async_context(listening(proxy, host, port, date_header=False))
+        server = listening(proxy, host, port, date_header=False, grace_s=grace_s)
+        url = await stack.enter_async_context(server)
         yield Gateway(recording, url, token)
 
 

@@ -67,16 +67,19 @@ class Notes:
     def so_far(self) -> tuple[ObserverNote, ...]:
         """Return them, most frequent first."""
         with self._lock:
-            counts = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
-            return tuple(self._note(kind, count) for kind, count in counts)
+            return self._all()
 
     def take(self) -> tuple[ObserverNote, ...]:
         """Return them and begin anew."""
-        notes = self.so_far()
         with self._lock:
+            notes = self._all()
             self._counts.clear()
             self._details.clear()
         return notes
+
+    def _all(self) -> tuple[ObserverNote, ...]:
+        counts = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(self._note(kind, count) for kind, count in counts)
 
     def _note(self, kind: Kind, count: int) -> ObserverNote:
         detail = _SENTENCES[kind]

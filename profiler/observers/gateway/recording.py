@@ -96,7 +96,7 @@ class Recording:
     ) -> Watched:
         request = CallRequest() if body is None else api.read_request(body)
         owner = self._attributor.owner(headers, request)
-        if owner.attribution is Attribution.AMBIGUOUS:
+        if owner.attribution is Attribution.AMBIGUOUS and self._in_flight is not None:
             self.notes.add(Kind.AMBIGUOUS)
         elif owner.how is How.CONTAINED:
             self.notes.add(Kind.TEXT_CONTAINED)
@@ -149,6 +149,15 @@ class Recording:
         """Give up all retries, wait for the counting, record the notes."""
         self.give_up(self.book.rest())
         await self.counting.done()
+        self.record_notes()
+
+    @property
+    def under_way(self) -> int:
+        """How many attempts have no end yet."""
+        return self._under_way
+
+    def record_notes(self) -> None:
+        """Record the notes so far, and begin anew."""
         notes = self.notes.take()
         if notes:
             self.record(*notes)
