@@ -25,6 +25,7 @@ from profiler.measure.tokens import TokenCounter
 from profiler.observers.gateway.gateway import running_gateway
 from profiler.observers.gateway.upstream import Upstream, checked_token
 from profiler.profile.traffic import TRAFFIC_MODE
+from profiler.report.quantities import plural
 from profiler.serving import stop_event
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _say_how(console: Console, gateway: Gateway, run_dir: Path) -> None:
 
 def _say_end(console: Console, gateway: Gateway) -> None:
     if gateway.under_way:
-        said = f"waiting up to {GRACE_S} s for {gateway.under_way:,} requests under way"
+        said = f"waiting up to {GRACE_S} s for {plural(gateway.under_way, 'request')} under way"
         console.print(said, markup=False, soft_wrap=True)
 
 

@@ -71,9 +71,11 @@ class Rates(Strict):
 
     requests: PerMinute = Field(description="HTTP requests, retries included (RPM)")
     calls: PerMinute = Field(description="LLM calls, by their first request")
-    input_tokens: PerMinute = Field(description="reported input tokens, by the last request")
-    output_tokens: PerMinute = Field(description="reported output tokens, by the last request")
-    tokens: PerMinute = Field(description="both together (TPM)")
+    input_tokens: PerMinute | None = Field(
+        description="reported input tokens, by the last request; null: nobody reported any"
+    )
+    output_tokens: PerMinute | None = Field(description="reported output tokens; as above")
+    tokens: PerMinute | None = Field(description="both together (TPM); null where either is")
 
 
 class ModelTraffic(Strict):

@@ -257,14 +257,14 @@ def _traffic(fold: TrafficFold) -> Traffic:
         retried_calls=fold.retried,
         http_429=fold.http_429,
         tokens=fold.all.tokens(),
-        per_minute=_rates(fold, fold.all.minutes),
+        per_minute=_rates(fold, fold.all),
         llm_call=llm_call,
         models={
             name: ModelTraffic(
                 calls=counts.calls,
                 failed=dict(sorted(counts.failed.items())),
                 tokens=counts.tokens(),
-                per_minute=_rates(fold, counts.minutes),
+                per_minute=_rates(fold, counts),
                 metrics=by_model.get(number, {}),
             )
             for name, number in fold.models.items()
@@ -305,8 +305,18 @@ def _metrics(
     return of_all, by_model
 
 
-def _rates(fold: TrafficFold, minutes: Minutes) -> Rates:
-    return Rates(**{name: _per_minute(fold, minutes, n) for n, name in enumerate(_AMOUNTS)})
+def _rates(fold: TrafficFold, counts: _Counts) -> Rates:
+    requests, calls, given, written, both = (
+        _per_minute(fold, counts.minutes, place) for place in range(len(_AMOUNTS))
+    )
+    has_given, has_written = (tokens is not None for tokens in counts.sums[:2])
+    return Rates(
+        requests=requests,
+        calls=calls,
+        input_tokens=given if has_given else None,
+        output_tokens=written if has_written else None,
+        tokens=both if has_given and has_written else None,
+    )
 
 
 def _per_minute(fold: TrafficFold, minutes: Minutes, place: int) -> PerMinute:

@@ -212,7 +212,9 @@ def _amount_rows(rates: Rates, info: RateLimitInfo | None) -> Iterable[Row]:
         }
     )
     for name, label in _AMOUNTS:
-        amount: PerMinute = getattr(rates, name)
+        amount: PerMinute | None = getattr(rates, name)
+        if amount is None:
+            continue
         low, high = limits.get(name, (None, None))
         cells = (
             quantity(amount.mean, "count"),

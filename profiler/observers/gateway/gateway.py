@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8787
 _SWEEP_S = 1.0
 _DRAIN_S = 30.0
-# uvicorn's word for what the proxy does on purpose where the upstream breaks off.
+# uvicorn's words for what is done on purpose: where the upstream breaks off, and where a call takes
+# longer than the gateway waits at its end.
 _CUT = "ASGI callable returned without completing response."
+_BROKEN_OFF = "timeout graceful shutdown exceeded"
 
 
 class Gateway:
@@ -114,8 +117,8 @@ async def running_gateway(
         tasks.start_soon(_sweep, recording)
         transport = await stack.enter_async_context(_transport(upstream, clock))
         proxy = Proxy(target, transport, recording, token=token, timeout_s=timeout_s)
-        stack.push_async_callback(_last_drain, recording)
         stack.enter_context(_without_word_of_cuts())
+        stack.push_async_callback(_last_drain, recording)
         server = listening(proxy, host, port, date_header=False, grace_s=grace_s)
         url = await stack.enter_async_context(server)
         yield Gateway(recording, url, token)
@@ -157,7 +160,10 @@ def _without_word_of_cuts() -> Iterator[None]:
     logger = logging.getLogger("uvicorn.error")
 
     def is_news(entry: logging.LogRecord) -> bool:
-        return entry.getMessage() != _CUT
+        message = entry.getMessage()
+        cause = entry.exc_info[1] if entry.exc_info else None
+        is_ours = isinstance(cause, asyncio.CancelledError) or message.endswith(_BROKEN_OFF)
+        return message != _CUT and not is_ours
 
     logger.addFilter(is_news)
     try:
