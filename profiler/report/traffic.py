@@ -136,12 +136,12 @@ def _requests(traffic: Traffic) -> str:
 
 def _tokens(tokens: TokenSums) -> str:
     """Write `2.34M in (1.20M cached), 123k out (12.0k reasoning)`."""
-    given = f"{quantity(tokens.input_tokens, 'tokens')} in"
+    given = f"{observed(tokens.input_tokens, 'tokens')} in"
     if tokens.cached_input_tokens:
-        given += f" ({quantity(tokens.cached_input_tokens, 'tokens')} cached)"
-    written = f"{quantity(tokens.output_tokens, 'tokens')} out"
+        given += f" ({observed(tokens.cached_input_tokens, 'tokens')} cached)"
+    written = f"{observed(tokens.output_tokens, 'tokens')} out"
     if tokens.reasoning_tokens:
-        written += f" ({quantity(tokens.reasoning_tokens, 'tokens')} reasoning)"
+        written += f" ({observed(tokens.reasoning_tokens, 'tokens')} reasoning)"
     return f"{given}, {written}"
 
 

@@ -45,7 +45,7 @@ def test_version_is_the_packages(monkeypatch, capsys):
 def test_help_names_every_command(monkeypatch, capsys):
     code, out, _ = run_main(monkeypatch, capsys, "--help")
     assert code == 0
-    for command in ("run", "profile", "merge", "schema", "doctor", "mock"):
+    for command in ("run", "profile", "merge", "gateway", "schema", "doctor", "mock"):
         assert f"{command} " in out
 
 
@@ -110,9 +110,10 @@ def test_the_schema_is_json(monkeypatch, capsys):
     assert orjson.loads(out)["$schema"].startswith("https://json-schema.org/draft/2020-12")
 
 
-def test_the_committed_schema_is_the_one_that_is_printed(monkeypatch, capsys, pytestconfig):
-    _, out, _ = run_main(monkeypatch, capsys, "schema", "profile")
-    committed = pytestconfig.rootpath / "docs" / "schema" / "profile.schema.json"
+@pytest.mark.parametrize("kind", ["profile", "capacity", "traffic"])
+def test_the_committed_schema_is_the_one_that_is_printed(monkeypatch, capsys, pytestconfig, kind):
+    _, out, _ = run_main(monkeypatch, capsys, "schema", kind)
+    committed = pytestconfig.rootpath / "docs" / "schema" / f"{kind}.schema.json"
     assert committed.read_text() == out, "run `make schema`"
 
 

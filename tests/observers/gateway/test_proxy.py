@@ -21,9 +21,12 @@ from profiler.measure.records import (
     ToolRoundTrip,
 )
 from profiler.observers.gateway import proxy as proxy_module
+from profiler.observers.gateway.gateway import running_gateway
+from profiler.observers.gateway.notes import Kind
 from profiler.observers.in_flight import InFlight
 from tests.observers.gateway import payloads as p
 from tests.observers.gateway.wire import (
+    COUNTER,
     STREAM,
     answering,
     chunk,
@@ -602,3 +605,32 @@ async def test_a_mistake_of_ours_does_not_harm_the_traffic(flying, monkeypatch):
         (note,) = running.gateway.notes()
     assert note.kind == "internal_error"
     assert "sk-canary" not in note.detail
+
+
+# Without interactions: an agent under real traffic
+
+
+async def test_without_interactions_any_trace_is_good_and_none_is_no_limitation():
+    records: list = []
+    async with (
+        running_upstream(answering(*[whole_json(p.chat_answer())] * 2)) as upstream,
+        running_gateway(
+            upstream=upstream.url,
+            record=lambda *some: records.extend(some),
+            in_flight=None,
+            counter=COUNTER,
+            port=0,
+        ) as gateway,
+        httpx.AsyncClient(base_url=gateway.url) as client,
+    ):
+        await client.post("/v1/chat/completions", json=HELLO, headers=trace(A))
+        await client.post("/v1/chat/completions", json=HELLO)
+        await client.get("/v1/models")
+        assert gateway.under_way == 0
+        gateway.record_notes()
+        gateway.record_notes()
+        (note,) = [one for one in records if isinstance(one, ObserverNote)]
+        assert (note.kind, note.count) == (Kind.OTHER_PATH, 1)
+    calls = [one for one in records if isinstance(one, LlmCall)]
+    assert [call.trace_id for call in calls] == [A, NO_TRACE]
+    assert [one for one in records if isinstance(one, ObserverNote)] == [note]
