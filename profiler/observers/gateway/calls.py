@@ -49,14 +49,14 @@ class Counts:
 class Attempt:
     """One HTTP request for a call, from its arrival; the later fields are set at its end.
 
-    `digest` tells its body from others. `retry` is what the client says about how often it has
-    tried before. `count` is what counts its input and output; it takes long.
+    `raw` is its body, which its retries have in common. `retry` is what the client says about how
+    often it has tried before. `count` is what counts its input and output; it takes long.
     """
 
     api: str
     owner: Owner
     model: str | None
-    digest: bytes
+    raw: bytes
     retry: int | None
     start_ns: int
     count: Callable[[CallAnswer | None], Counts] | None = None
@@ -100,7 +100,7 @@ class Call:
     def key(self) -> tuple[str, bytes]:
         """What its retries have in common."""
         first = self.attempts[0]
-        return first.owner.trace_id, first.digest
+        return first.owner.trace_id, first.raw
 
     def record(self, counts: Counts) -> LlmCall:
         """Return its record. What the last attempt does not tell is not known."""
@@ -154,8 +154,9 @@ class CallBook:
         attempt.call = call
 
     def _held_for(self, attempt: Attempt) -> Call | None:
-        key = attempt.owner.trace_id, attempt.digest
-        held = self._held.get(key)
+        if not self._held:
+            return None
+        held = self._held.get((attempt.owner.trace_id, attempt.raw))
         if held is None:
             return None
         call: Call | None = held[0]

@@ -6,7 +6,6 @@ fails is noted, and the attempt is followed no further.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -104,7 +103,7 @@ class Recording:
             api=api.name,
             owner=owner,
             model=request.model,
-            digest=hashlib.blake2b(raw, digest_size=16).digest(),
+            raw=raw,
             retry=_retry_of(headers),
             start_ns=at_ns,
             count=partial(counts_of, self._counter, api, body),
