@@ -9,7 +9,6 @@ import asyncio
 import hmac
 import os
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -151,7 +150,7 @@ class _Answer:
         self.filter: UsageChunkFilter | None = None
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - httpx's seam
         self._stream = response.stream
-        self._pieces = aiter(response.stream)
+        self.pieces = aiter(response.stream)
 
     @property
     def is_stream(self) -> bool:
@@ -161,22 +160,15 @@ class _Answer:
 
     async def read_ahead(self, limit: int) -> None:
         """Read it, or the beginning of it."""
-        async for piece in self._pieces:
+        async for piece in self.pieces:
             self.ahead += piece
             if len(self.ahead) >= limit:
                 return
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield its bytes as they come."""
-        if self.ahead:
-            yield self.ahead
-        async for piece in self._pieces:
-            yield piece
-
     async def aclose(self) -> None:
         """Let go of the upstream."""
-        if isinstance(self._pieces, AsyncGenerator):
-            await self._pieces.aclose()
+        if isinstance(self.pieces, AsyncGenerator):
+            await self.pieces.aclose()
         await self._stream.aclose()
 
 
@@ -357,15 +349,16 @@ class _Exchange:
         if watched is not None:
             watched.head(status, raw)
         end_ns = clock()
+        if answer.ahead:
+            await send(_body_event(answer.ahead))
         try:
-            async with aclosing(answer.pieces()) as pieces:
-                async for piece in pieces:
-                    end_ns = clock()
-                    given = piece if kept is None else kept.feed(piece)
-                    if given:
-                        await send(_body_event(given))
-                    if watched is not None:
-                        watched.piece(piece, end_ns)
+            async for piece in answer.pieces:
+                end_ns = clock()
+                given = piece if kept is None else kept.feed(piece)
+                if given:
+                    await send(_body_event(given))
+                if watched is not None:
+                    watched.piece(piece, end_ns)
         except (httpx.HTTPError, OSError):
             if kept is not None:
                 await send(_body_event(kept.rest()))

@@ -3,6 +3,7 @@
 import pytest
 
 from profiler.measure.records import NO_TRACE, Attribution, Outcome, RateLimit, TokenParts, Usage
+from profiler.observers.gateway.apis import CHAT
 from profiler.observers.gateway.apis.values import CallAnswer, ToolAsked
 from profiler.observers.gateway.attribution import AMBIGUOUS, Owner
 from profiler.observers.gateway.calls import Attempt, CallBook, Counts
@@ -14,7 +15,7 @@ S = 1_000_000_000
 
 def begun(book, *, owner=A, raw=b"1", retry=None, start_ns=0):
     attempt = Attempt(
-        api="chat_completions",
+        api=CHAT,
         owner=owner,
         model="m",
         raw=raw,
