@@ -14,7 +14,7 @@ from profiler.observers.gateway.apis.chat import Chat
 from profiler.observers.gateway.apis.embeddings import Embeddings
 from profiler.observers.gateway.apis.responses import Responses
 from profiler.observers.gateway.apis.values import AnswerFault, ToolAsked
-from profiler.observers.gateway.counting import countables_of, counts_of
+from profiler.observers.gateway.counting import counts_of
 from tests.observers.gateway import payloads as p
 
 APIS = (Chat(), Responses(), Anthropic(), Embeddings())
@@ -284,7 +284,7 @@ def test_anthropics_tool_results_are_no_users_message():
 
 
 def counts(counter, api, body, answer):
-    return counts_of(counter, countables_of(api, body, answer))
+    return counts_of(counter, api, body, answer)
 
 
 # Counting: 3 tokens a message (the cookbook's rule), 1 for each short word here
