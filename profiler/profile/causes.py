@@ -71,7 +71,7 @@ class Cause:
 
 
 def _retries(observer: str) -> Callable[[Evidence], bool]:
-    """Need more attempts of the same calls, of which the other has one for each call.
+    """Need more attempts of the same calls, of which the other has one for each, or sees none.
 
     Interactions in which the gateway lacks calls (`_unassigned`) may be among them.
     """

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from profiler.measure.records import Outcome
 from profiler.report.quantities import TIMES, percent, plural, printable, quantity, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from profiler.profile.ledger import LedgerSide
-    from profiler.profile.model import Reconciliation, WorkloadProfile
+    from profiler.profile.model import Reconciliation, WholeRun, WorkloadProfile
     from profiler.profile.observing import ObserverReport
 
 _RESPONSE = "response"
@@ -57,6 +58,9 @@ def observer_facts(profile: WorkloadProfile) -> list[tuple[str, str]]:
     if attributed:
         texts = [f"{name}: {_attribution(report)}" for name, report in attributed]
         facts.append(("attribution", " · ".join(texts)))
+    failed = [text for name, report in profile.observers.items() if (text := _failed(name, report))]
+    if failed:
+        facts.append(("LLM errors", " · ".join(failed)))
     refused = [
         f"{printable(model, 40)} {whole(info.http_429)} of "
         f"{plural(max(info.attempts, info.calls), 'request')}"
@@ -70,7 +74,28 @@ def observer_facts(profile: WorkloadProfile) -> list[tuple[str, str]]:
     ]
     if refused:
         facts.append(("429s", ", ".join(refused)))
+    stores = [
+        f"{printable(name, 30)} {_operations(store.whole_run)}"
+        for name, store in sorted(profile.state.items())
+        if store.whole_run is not None and not store.whole_run.void_reasons
+    ]
+    if stores:
+        facts.append(("stores", f"of the whole run, by their own count: {' · '.join(stores)}"))
     return facts
+
+
+def _failed(name: str, report: ObserverReport) -> str | None:
+    kinds = sorted((-n, kind) for kind, n in report.outcomes.items() if kind != Outcome.OK)
+    if not kinds:
+        return None
+    listed = ", ".join(f"{kind} {whole(-n)}" for n, kind in kinds)
+    number = sum(-n for n, _ in kinds)
+    return f"{name}: {whole(number)} of {plural(report.llm_calls, 'LLM call')} failed ({listed})"
+
+
+def _operations(run: WholeRun) -> str:
+    kinds = (("read", run.reads), ("write", run.writes), ("other operation", run.other))
+    return ", ".join(plural(number, noun) for noun, number in kinds if number is not None)
 
 
 def _coverage(report: ObserverReport) -> str:
@@ -106,6 +131,10 @@ def observer_sections(profile: WorkloadProfile) -> tuple[Section, ...]:
 
 
 def _limits(profile: WorkloadProfile) -> Iterable[str]:
+    for name, store in sorted(profile.state.items()):
+        if store.whole_run is not None and store.whole_run.void_reasons:
+            reasons = printable("; ".join(store.whole_run.void_reasons), 200)
+            yield f"state_store: what {printable(name, 30)} counted cannot be used: {reasons}"
     for name, report in profile.observers.items():
         if report.unattributed:
             yield (
@@ -179,8 +208,10 @@ def _differences(rows: Iterable[Reconciliation]) -> tuple[str, ...]:
 
 def _line(group: list[Reconciliation]) -> str:
     first = group[0]
-    if first.against is not None:
+    if first.against is not None and first.observer_a == first.observer_b:
         who = f"{first.observer_a}, reported minus counted"
+    elif first.against is not None:
+        who = f"{first.observer_a} minus {first.observer_b}'s {first.against}"
     elif first.store is not None:
         store = printable(first.store, 30)
         who = f"{store} over the whole run, {first.observer_a} minus {first.observer_b}"

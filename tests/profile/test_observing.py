@@ -113,6 +113,7 @@ def test_calls_of_nobody_are_joined_with_nothing_and_counted(tmp_path: Path):
     assert profile.sample.unmatched_events == 0
     report = profile.observers["gateway"]
     assert (report.llm_calls, report.unattributed) == (3, 2)
+    assert report.outcomes == {"http_429": 2, "ok": 1}
     assert report.attribution == {"ambiguous": 2, "marker": 1}
     assert report.apis == {"anthropic": 1}
     assert profile.observers["otel"].other_unattributed == 2

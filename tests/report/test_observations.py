@@ -13,6 +13,7 @@ from profiler.measure.records import (
     ObserverNote,
     Outcome,
     Record,
+    StateDelta,
     StateKind,
     TokenParts,
     Usage,
@@ -51,6 +52,7 @@ def test_the_header_says_how_much_each_saw_and_how_calls_were_assigned(observed:
         "response all 40 interactions",
         "attribution": "gateway: 76 of 78 LLM calls (trace 56, tool_chain 20), 2 ambiguous",
         "429s": "m 3 of 81 requests (asked to wait up to 1.00 s)",
+        "stores": "of the whole run, by their own count: redis 138 reads, 42 writes",
     }
 
 
@@ -174,6 +176,27 @@ def test_events_of_nobody_are_counted(tmp_path: Path):
     facts = dict(observer_facts(profile))
     assert facts["attribution"] == "gateway: 0 of 1 LLM call, 1 ambiguous"
     assert facts["429s"] == "m 1 of 1 request"
+    assert facts["LLM errors"] == "gateway: 1 of 1 LLM call failed (http_429 1)"
+
+
+def test_a_store_whose_count_is_void_says_why(tmp_path: Path):
+    delta = StateDelta(store="redis", reads=5, void_reason="Redis was restarted")
+    profile = profile_of(tmp_path, delta, interaction("a"))
+    assert lines(profile, "What limits observers") == (
+        "state_store: what redis counted cannot be used: Redis was restarted",
+    )
+    assert "stores" not in dict(observer_facts(profile))
+
+
+def test_requests_that_spans_do_not_show_are_told_beside_their_calls(tmp_path: Path):
+    gateway = llm_call("a", observer=GATEWAY, attempts=3)
+    profile = profile_of(tmp_path, gateway, llm_call("a", observer=OTEL), interaction("a"))
+    assert lines(profile, DIFFERENCES) == (
+        (
+            "gateway minus otel's llm_calls: attempts +2.00 (1 of 1). Likely: SDK retries: spans show "
+            "a call once, the gateway each request. See a."
+        ),
+    )
 
 
 def test_markdown_has_the_sections_as_lists_and_escapes_them(tmp_path: Path):
