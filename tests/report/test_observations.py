@@ -193,8 +193,8 @@ def test_requests_that_spans_do_not_show_are_told_beside_their_calls(tmp_path: P
     profile = profile_of(tmp_path, gateway, llm_call("a", observer=OTEL), interaction("a"))
     assert lines(profile, DIFFERENCES) == (
         (
-            "gateway minus otel's llm_calls: attempts +2.00 (1 of 1). Likely: SDK retries: spans show "
-            "a call once, the gateway each request. See a."
+            "gateway minus otel's llm_calls: attempts +2.00 (1 of 1). Likely: SDK retries: spans "
+            "show a call once, the gateway each request. See a."
         ),
     )
 
