@@ -16,7 +16,8 @@ from profiler.profile.reconciling import COUNTED, REPORTED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from profiler.profile.ledger import Ledger, LedgerSide
+    from profiler.profile.correction import LedgerSide
+    from profiler.profile.ledger import Ledger
     from profiler.profile.model import Reconciliation
     from profiler.profile.observing import ObserverReport
 

@@ -14,7 +14,7 @@ from profiler.report.quantities import TIMES, percent, plural, printable, quanti
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from profiler.profile.ledger import LedgerSide
+    from profiler.profile.correction import LedgerSide
     from profiler.profile.model import Reconciliation, WholeRun, WorkloadProfile
     from profiler.profile.observing import ObserverReport
 
@@ -51,7 +51,7 @@ def observer_facts(profile: WorkloadProfile) -> list[tuple[str, str]]:
         if report.interactions is not None and (report.interactions or name != _RESPONSE)
     ]
     if set(profile.observers) - {_RESPONSE} and seen:
-        facts.append(("observers", " · ".join(seen)))
+        facts.append(("observers", f"{' · '.join(seen)} interactions"))
     attributed = [
         (name, report) for name, report in profile.observers.items() if report.attribution
     ]
@@ -100,9 +100,8 @@ def _operations(run: WholeRun) -> str:
 
 def _coverage(report: ObserverReport) -> str:
     seen, eligible = report.interactions or 0, report.eligible or 0
-    if seen == eligible:
-        return f"all {plural(eligible, 'interaction')}"
-    return f"{whole(seen)} of {whole(eligible)} (nothing of {whole(eligible - seen)})"
+    text = f"{whole(seen)} of {whole(eligible)}"
+    return text if seen == eligible else f"{text} ({whole(eligible - seen)} unseen)"
 
 
 def _attribution(report: ObserverReport) -> str:

@@ -19,7 +19,7 @@ from profiler.measure.records import (
 )
 from profiler.profile.build import build_profile
 from profiler.profile.merge import merge_profiles
-from profiler.profile.model import WorkloadProfile
+from profiler.profile.model import WorkloadProfile, dump_profile, load_profile
 from tests.profile.journals import interaction, llm_call, run, state_op, tool_call, write
 from tests.profile.observed_run import RUN, observed_run
 
@@ -161,6 +161,12 @@ def test_the_made_up_run_is_described(observed: WorkloadProfile):
     assert numbers(observed, "tool_calls") == (38, 55, "otel")  # 20 + 19 * 2, less t38's and t39's
     assert observed.tools["search"].duration is not None
     assert observed.tools["search"].duration.source == "otel"
+
+
+def test_the_made_up_runs_profile_is_read_back_as_it_was(observed: WorkloadProfile, tmp_path: Path):
+    file = tmp_path / "profile.json"
+    file.write_bytes(dump_profile(observed))
+    assert dump_profile(load_profile(file)) == file.read_bytes()
 
 
 def test_an_observer_that_one_run_did_not_have_saw_nothing_there(tmp_path: Path):

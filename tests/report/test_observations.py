@@ -48,8 +48,7 @@ def profile_of(tmp_path: Path, *records: Record, **kwargs) -> WorkloadProfile:
 
 def test_the_header_says_how_much_each_saw_and_how_calls_were_assigned(observed: WorkloadProfile):
     assert dict(observer_facts(observed)) == {
-        "observers": "gateway all 40 interactions · otel 38 of 40 (nothing of 2) · "
-        "response all 40 interactions",
+        "observers": "gateway 40 of 40 · otel 38 of 40 (2 unseen) · response 40 of 40 interactions",
         "attribution": "gateway: 76 of 78 LLM calls (trace 56, tool_chain 20), 2 ambiguous",
         "429s": "m 3 of 81 requests (asked to wait up to 1.00 s)",
         "stores": "of the whole run, by their own count: redis 138 reads, 42 writes",
@@ -149,7 +148,7 @@ def test_many_differences_and_models_are_cut_and_counted(tmp_path: Path):
 def test_an_observer_that_saw_nothing_says_so(tmp_path: Path):
     first = run(observers=("client", "otel", "response"))
     profile = profile_of(tmp_path, interaction("a"), first=first)
-    assert dict(observer_facts(profile)) == {"observers": "otel 0 of 1 (nothing of 1)"}
+    assert dict(observer_facts(profile)) == {"observers": "otel 0 of 1 (1 unseen) interactions"}
 
 
 def test_where_there_is_nothing_to_say_nothing_is_said(tmp_path: Path):
