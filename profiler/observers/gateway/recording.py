@@ -15,7 +15,8 @@ import orjson
 
 from profiler.endpoints.decoding import decode, decoders_for
 from profiler.endpoints.failures import outcome_of_status
-from profiler.measure.records import Attribution, Outcome
+from profiler.measure import records
+from profiler.measure.records import Attribution, Observer, Outcome
 from profiler.observers.gateway.apis.values import AnswerFault, CallRequest
 from profiler.observers.gateway.attribution import Attributor, How
 from profiler.observers.gateway.calls import Attempt, CallBook
@@ -65,6 +66,8 @@ class Recording:
         self._attributor = Attributor(in_flight, self.chain)
         self._is_closing = False
         self._under_way: set[Watched] = set()
+        self._assigned: set[str] = set()
+        self._doubtful: set[str] = set()
         self._quiet = anyio.Event()
 
     def begin(
@@ -97,8 +100,12 @@ class Recording:
             for watched in self._under_way:  # the answer may still be coming
                 watched.catch_up()
         owner = self._attributor.owner(headers, request)
+        flying = self._in_flight
+        if flying is not None and owner.trace_id in flying:
+            self._assigned.add(owner.trace_id)
         if owner.attribution is Attribution.AMBIGUOUS:
             self.notes.add(Kind.AMBIGUOUS)
+            self._doubtful.update(() if flying is None else flying)
         elif owner.how is How.CONTAINED:
             self.notes.add(Kind.TEXT_CONTAINED)
         attempt = Attempt(
@@ -129,6 +136,17 @@ class Recording:
             self.counting.put(call)
         elif self._has_ended(attempt.owner.trace_id):
             self.give_up(self.book.of(attempt.owner.trace_id))
+
+    def interaction_ended(self, trace_id: str) -> None:
+        """Give up the retries of an interaction; record that it had no call, if that is known.
+
+        It is not where a call went by meanwhile that could not be assigned.
+        """
+        self.give_up(self.book.of(trace_id))
+        if trace_id not in self._assigned and trace_id not in self._doubtful:
+            self.record(records.Watched(trace_id=trace_id, observer=Observer.GATEWAY))
+        self._assigned.discard(trace_id)
+        self._doubtful.discard(trace_id)
 
     def _has_ended(self, trace_id: str) -> bool:
         flying = self._in_flight
