@@ -170,9 +170,9 @@ def _side(name: str, side: LedgerSide) -> str:
     text = f"{name} of {plural(side.calls, 'call')}: "
     if not error.mean_tokens and not error.relative_error:
         return f"{text}our count is exactly what was reported"
-    text += f"reported {_signed(error.mean_tokens)} tokens a call beside our count"
+    text += f"reported {_signed(error.mean_tokens)} tokens a call against our count"
     if error.relative_error is not None:
-        text += f", which is off by {percent(error.relative_error)}"
+        text += f", an error of {percent(error.relative_error)}"
     if side.correction is None:
         return f"{text}; no correction: {side.reason}"
     terms = " + ".join(

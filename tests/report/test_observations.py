@@ -69,9 +69,11 @@ def test_notes_and_calls_of_nobody_are_limits(observed: WorkloadProfile):
 def test_the_ledger_has_a_line_for_each_model(observed: WorkloadProfile):
     assert lines(observed, LEDGER) == (
         (
-            "m (gateway): input of 78 calls: reported +40.0 tokens a call, error 2.9 %; corrected "
+            "m (gateway): input of 78 calls: reported +40.0 tokens a call against our "
+            "count, an error of 2.9 %; corrected "
             f"(1.000 {TIMES} messages + 1.000 {TIMES} tool schemas + 43.0): ±0, 0 %; "
-            "output of 78 calls: reported +2.00 tokens a call, error 4.0 %; corrected "
+            "output of 78 calls: reported +2.00 tokens a call against our "
+            "count, an error of 4.0 %; corrected "
             f"(1.042 {TIMES} counted): ±0, 0 %."
         ),
     )
@@ -82,7 +84,8 @@ def test_a_count_that_cannot_be_corrected_says_why(tmp_path: Path):
     call = llm_call("a", tokens=parts, usage=Usage(input_tokens=10), model="x")
     assert lines(profile_of(tmp_path, call, interaction("a")), LEDGER) == (
         (
-            "x (response): input of 1 call: reported -2.00 tokens a call, error 20 %; "
+            "x (response): input of 1 call: reported -2.00 tokens a call against our "
+            "count, an error of 20 %; "
             "no correction: 1 term needs 4 calls, there are 1."
         ),
     )
