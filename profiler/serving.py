@@ -134,6 +134,8 @@ async def listening(
         access_log=False,
         lifespan="off",
         ws="none",
+        interface="asgi3",
+        proxy_headers=False,
         server_header=False,
         date_header=date_header,
         timeout_keep_alive=_KEEP_ALIVE_S,

@@ -4,6 +4,7 @@
 # twice, whatever the command, `--help` included.
 
 from collections.abc import Callable, Coroutine
+from os.path import expandvars
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,7 +142,7 @@ def agent(
             host=host,
             port=port,
             llm_port=llm_port,
-            llm_url=llm_url,
+            llm_url=None if llm_url is None else expandvars(llm_url),
             conversations=recordings or (),
             agent=options,
             llm=llm,

@@ -66,6 +66,18 @@ class Observing:
         }
         return tuple(name for name, is_on in watching.items() if is_on)
 
+    @property
+    def mock_llm_url(self) -> str | None:
+        """Where the mock agent finds its LLM: at the gateway, if there is one.
+
+        The token stays in the environment, for arguments of processes can be read by all.
+        """
+        if self.gateway is None:
+            return None
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.gateway.host, self.gateway.host)  # noqa: S104 - a name
+        token = "" if self.token is None else f"/t/${TOKEN_VARIABLE}"
+        return f"http://{Address(host=host, port=self.gateway.port)}{token}/v1"
+
 
 NOTHING = Observing()
 

@@ -113,7 +113,7 @@ def command(
         str | None,
         typer.Option(
             metavar="[HOST:PORT]",
-            help="Record the agent's LLM calls: start it with OPENAI_BASE_URL=http://127.0.0.1:8787/v1.",
+            help="Record the agent's LLM calls, on their way to --upstream (default port: 8787).",
             rich_help_panel=_INSIDE,
         ),
     ] = None,
@@ -121,7 +121,7 @@ def command(
         str | None,
         typer.Option(
             metavar="URL",
-            help="The provider that the gateway passes calls on to.",
+            help="The provider's base URL, like https://api.openai.com/v1.",
             rich_help_panel=_INSIDE,
         ),
     ] = None,

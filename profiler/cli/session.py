@@ -135,14 +135,13 @@ def _mock(options: RunOptions, run_dir: Path) -> Any:
     """Start the mock agent; with a gateway, its LLM calls go there."""
     from profiler.cli.mock_process import mock_agent
 
-    gateway = options.observing.gateway
     return mock_agent(
         recordings=_recordings(options.workload),
         truth=run_dir / TRUTH_NAME,
         log=run_dir / MOCK_LOG_NAME,
         seed=options.workload.load.seed,
         speed=options.mock_speed,
-        llm_url=None if gateway is None else f"http://{gateway}/v1",
+        llm_url=options.observing.mock_llm_url,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from profiler.cli.observing import TOKEN_VARIABLE
 from profiler.clock import ClockAnchor
 from profiler.measure.tokens import TokenCounter
 from profiler.observers.in_flight import InFlight
@@ -84,7 +85,10 @@ class Watching:
                         token=observing.token,
                     )
                 )
-                self._say(f"gateway: OPENAI_BASE_URL={gateway.openai_base_url}")
+                base_url = gateway.openai_base_url
+                if observing.token is not None:  # not on a screen, nor in a log
+                    base_url = base_url.replace(observing.token, f"${TOKEN_VARIABLE}")
+                self._say(f"gateway: OPENAI_BASE_URL={base_url}")
             if observing.otlp is not None:
                 from profiler.observers.otlp.receiver import running_receiver
 

@@ -16,7 +16,8 @@ from profiler.profile.reconciling import COUNTED, REPORTED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from profiler.profile.ledger import Ledger, LedgerSide
+    from profiler.profile.correction import LedgerSide
+    from profiler.profile.ledger import Ledger
     from profiler.profile.model import Reconciliation
     from profiler.profile.observing import ObserverReport
 
@@ -71,7 +72,7 @@ class Cause:
 
 
 def _retries(observer: str) -> Callable[[Evidence], bool]:
-    """Need more attempts of the same calls, of which the other has one for each call.
+    """Need more attempts of the same calls, of which the other has one for each, or sees none.
 
     Interactions in which the gateway lacks calls (`_unassigned`) may be among them.
     """

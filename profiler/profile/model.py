@@ -168,7 +168,7 @@ class Reconciliation(Strict):
     )
     unit: Literal["s", "tokens", "count", "tokens/s"] = Field(description="unit of mean_difference")
     observer_a: str = Field(description="the observer that is preferred")
-    observer_b: str = Field(description="the other one; the same one where `against` is given")
+    observer_b: str = Field(description="the other one; the same one for what it counted itself")
     compared: int = Field(ge=1, description="interactions that both observed")
     differing: int = Field(description="those where they differ; for durations by over 1 ms")
     a_larger: int | None = Field(

@@ -37,6 +37,7 @@ class ObserverReport(Strict):
     eligible: int | None = Field(description="measured interactions; null as above")
     coverage: float | None = Field(description="interactions / eligible; null as above")
     llm_calls: int = Field(description="LLM calls that it saw")
+    outcomes: dict[str, int] = Field(description="the same, by how they ended")
     attribution: dict[str, int] = Field(
         description="those of them that had to be assigned to an interaction, by how: trace, "
         "marker, tool_chain, user_text; ambiguous: it could not be told"
@@ -61,6 +62,7 @@ class _Watch:
     llm_calls: int = 0
     unattributed: int = 0
     other_unattributed: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
     attribution: Counter[str] = field(default_factory=Counter)
     apis: Counter[str] = field(default_factory=Counter)
     notes: dict[str, Note] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class Watches(dict[str, _Watch]):
         """Take an LLM call, whether it could be assigned or not."""
         watch = self[record.observer.value]
         watch.llm_calls += 1
+        watch.outcomes[record.outcome.value] += 1
         watch.unattributed += record.trace_id == NO_TRACE
         if record.attribution is not None:
             watch.attribution[record.attribution.value] += 1
@@ -116,6 +119,7 @@ def _report(watch: _Watch, measured: int | None, reported: Iterable[str]) -> Obs
         eligible=measured,
         coverage=watch.interactions / measured if measured else None,
         llm_calls=watch.llm_calls,
+        outcomes=dict(sorted(watch.outcomes.items())),
         attribution=dict(sorted(watch.attribution.items())),
         unattributed=watch.unattributed,
         other_unattributed=watch.other_unattributed,
@@ -155,6 +159,7 @@ def _merge_reports(name: str, pairs: list[tuple[dict[str, ObserverReport], int]]
         other_unattributed=sum(report.other_unattributed for report in reports),
     )
     for report in reports:
+        total.outcomes.update(report.outcomes)
         total.attribution.update(report.attribution)
         total.apis.update(report.apis)
         for note in report.notes:

@@ -1,9 +1,9 @@
 """Where two observers speak of the same thing: compared interaction by interaction.
 
-Every metric that two observers have is compared on the interactions that both saw; the input that
-was reported is compared with what the same observer counted; and what a state store counted itself
-is compared, for the run as a whole, with the operations that were seen inside its interactions,
-those of warm-up included.
+Every metric that two observers have is compared on the interactions that both saw; the requests
+that a gateway saw with the calls of an observer that does not see requests; the input that was
+reported with what the same observer counted; and what a state store counted itself, for the run as
+a whole, with the operations that were seen inside its interactions, those of warm-up included.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 COUNTED = "counted_input_tokens"
 REPORTED = "input_tokens"
+REQUESTS, CALLS = "attempts", "llm_calls"
 
+_GATEWAY = Observer.GATEWAY.value
 _CLIENT = Observer.CLIENT.value
 _STATE_STORE = Observer.STATE_STORE.value
 _TOLERANCE_US = 1000
@@ -36,6 +38,7 @@ _USAGE_OF_CLIENT = slice(CLIENT_METRICS.index(USAGE[0]), CLIENT_METRICS.index(US
 _USAGE_INSIDE = slice(INSIDE_METRICS.index(USAGE[0]), INSIDE_METRICS.index(USAGE[-1]) + 1)
 _NO_USAGE = [MISSING] * len(USAGE)
 _REPORTED, _COUNTED = INSIDE_METRICS.index(REPORTED), INSIDE_METRICS.index(COUNTED)
+_REQUESTS, _CALLS = INSIDE_METRICS.index(REQUESTS), INSIDE_METRICS.index(CALLS)
 _ORDER = {name: place for place, name in enumerate(INTERACTION_METRICS)}
 
 
@@ -118,6 +121,7 @@ class Comparisons:
     def __init__(self) -> None:
         self._of: dict[tuple[str, str, str], Compared] = {}
         self._counted: dict[str, Compared] = {}
+        self._requests: dict[str, Compared] = {}
         self._operations: dict[tuple[str, int, int], int] = {}
 
     def take(self, trace: str, client: list[int], insides: Mapping[str, list[int]]) -> None:
@@ -132,12 +136,23 @@ class Comparisons:
         usage = client[_USAGE_OF_CLIENT]
         if len(insides) == 1 and usage == _NO_USAGE:
             return
+        if _GATEWAY in insides:
+            self._take_requests(trace, insides)
         every = list(insides.items())
         for place, (a, mine) in enumerate(every):
             if usage != _NO_USAGE:
                 self._take_two(trace, USAGE, (_CLIENT, usage), (a, mine[_USAGE_INSIDE]))
             for other in every[place + 1 :]:
                 self._take_two(trace, INSIDE_METRICS, (a, mine), other)
+
+    def _take_requests(self, trace: str, insides: Mapping[str, list[int]]) -> None:
+        requests = insides[_GATEWAY][_REQUESTS]
+        for observer, values in insides.items():
+            if observer != _GATEWAY and MISSING not in (requests, values[_CALLS]):
+                found = self._requests.get(observer)
+                if found is None:
+                    found = self._requests[observer] = Compared()
+                found.take(requests, values[_CALLS], 0, trace)
 
     def _take_two(
         self,
@@ -182,6 +197,10 @@ class Comparisons:
                 found = self._of.get((name, min(a, b), max(a, b)))
                 if found is not None:
                     yield (found if a < b else found.swapped()).row(name, a, b)
+        see_requests = {*believed.get(REQUESTS, ())}
+        for observer in {*believed.get(CALLS, ())} - see_requests:
+            if _GATEWAY in see_requests and observer in self._requests:
+                yield self._requests[observer].row(REQUESTS, _GATEWAY, observer, against=CALLS)
         for observer in {*believed.get(REPORTED, ())} & {*believed.get(COUNTED, ())}:
             if observer in self._counted:
                 yield self._counted[observer].row(REPORTED, observer, observer, against=COUNTED)

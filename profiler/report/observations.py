@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from profiler.measure.records import Outcome
 from profiler.report.quantities import TIMES, percent, plural, printable, quantity, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from profiler.profile.ledger import Ledger, LedgerSide
-    from profiler.profile.model import Reconciliation, WorkloadProfile
+    from profiler.profile.correction import LedgerSide
+    from profiler.profile.ledger import Ledger
+    from profiler.profile.model import Reconciliation, WholeRun, WorkloadProfile
     from profiler.profile.observing import ObserverReport
     from profiler.profile.rate_limits import RateLimitInfo
 
@@ -51,16 +53,26 @@ def observer_facts(profile: WorkloadProfile) -> list[tuple[str, str]]:
         if report.interactions is not None and (report.interactions or name != _RESPONSE)
     ]
     if set(profile.observers) - {_RESPONSE} and seen:
-        facts.append(("observers", " · ".join(seen)))
+        facts.append(("observers", f"{' · '.join(seen)} interactions"))
     attributed = [
         (name, report) for name, report in profile.observers.items() if report.attribution
     ]
     if attributed:
         texts = [f"{name}: {_attribution(report)}" for name, report in attributed]
         facts.append(("attribution", " · ".join(texts)))
+    failed = [text for name, report in profile.observers.items() if (text := _failed(name, report))]
+    if failed:
+        facts.append(("LLM errors", " · ".join(failed)))
     refused = refusals(profile.rate_limits)
     if refused is not None:
         facts.append(("429s", refused))
+    stores = [
+        f"{printable(name, 30)} {_operations(store.whole_run)}"
+        for name, store in sorted(profile.state.items())
+        if store.whole_run is not None and not store.whole_run.void_reasons
+    ]
+    if stores:
+        facts.append(("stores", f"of the whole run, by their own count: {' · '.join(stores)}"))
     return facts
 
 
@@ -80,11 +92,24 @@ def refusals(rate_limits: Mapping[str, RateLimitInfo]) -> str | None:
     return ", ".join(refused) if refused else None
 
 
+def _failed(name: str, report: ObserverReport) -> str | None:
+    kinds = sorted((-n, kind) for kind, n in report.outcomes.items() if kind != Outcome.OK)
+    if not kinds:
+        return None
+    listed = ", ".join(f"{kind} {whole(-n)}" for n, kind in kinds)
+    number = sum(-n for n, _ in kinds)
+    return f"{name}: {whole(number)} of {plural(report.llm_calls, 'LLM call')} failed ({listed})"
+
+
+def _operations(run: WholeRun) -> str:
+    kinds = (("read", run.reads), ("write", run.writes), ("other operation", run.other))
+    return ", ".join(plural(number, noun) for noun, number in kinds if number is not None)
+
+
 def _coverage(report: ObserverReport) -> str:
     seen, eligible = report.interactions or 0, report.eligible or 0
-    if seen == eligible:
-        return f"all {plural(eligible, 'interaction')}"
-    return f"{whole(seen)} of {whole(eligible)} (nothing of {whole(eligible - seen)})"
+    text = f"{whole(seen)} of {whole(eligible)}"
+    return text if seen == eligible else f"{text} ({whole(eligible - seen)} unseen)"
 
 
 def _attribution(report: ObserverReport) -> str:
@@ -113,6 +138,10 @@ def observer_sections(profile: WorkloadProfile) -> tuple[Section, ...]:
 
 
 def _limits(profile: WorkloadProfile) -> Iterable[str]:
+    for name, store in sorted(profile.state.items()):
+        if store.whole_run is not None and store.whole_run.void_reasons:
+            reasons = printable("; ".join(store.whole_run.void_reasons), 200)
+            yield f"state_store: what {printable(name, 30)} counted cannot be used: {reasons}"
     for name, report in profile.observers.items():
         if report.unattributed:
             yield (
@@ -160,9 +189,9 @@ def _side(name: str, side: LedgerSide) -> str:
     text = f"{name} of {plural(side.calls, 'call')}: "
     if not error.mean_tokens and not error.relative_error:
         return f"{text}our count is exactly what was reported"
-    text += f"reported {_signed(error.mean_tokens)} tokens a call beside our count"
+    text += f"reported {_signed(error.mean_tokens)} tokens a call against our count"
     if error.relative_error is not None:
-        text += f", which is off by {percent(error.relative_error)}"
+        text += f", an error of {percent(error.relative_error)}"
     if side.correction is None:
         return f"{text}; no correction: {side.reason}"
     terms = " + ".join(
@@ -197,8 +226,10 @@ def _differences(rows: Iterable[Reconciliation]) -> tuple[str, ...]:
 
 def _line(group: list[Reconciliation]) -> str:
     first = group[0]
-    if first.against is not None:
+    if first.against is not None and first.observer_a == first.observer_b:
         who = f"{first.observer_a}, reported minus counted"
+    elif first.against is not None:
+        who = f"{first.observer_a} minus {first.observer_b}'s {first.against}"
     elif first.store is not None:
         store = printable(first.store, 30)
         who = f"{store} over the whole run, {first.observer_a} minus {first.observer_b}"

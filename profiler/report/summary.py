@@ -31,11 +31,10 @@ _MOST_TOOLS = 12
 _MOST_FAILURES = 5
 
 _STREAMING = "stream: true in the workload, if the agent can"
-_INSIDE = (
-    "a trace block in the agent's response, OpenTelemetry spans, "
-    "or (for LLM calls and tokens) a gateway before the provider"
-)
-_STORES = "a trace block in the agent's response, or statistics of the store"
+_CALLS = "--gateway (every LLM call), --otlp (spans), or a trace block in the agent's response"
+_TOOLS = "--otlp (spans), or a trace block in the agent's response"
+_PARTS = "--gateway, or a trace block in the agent's response"
+_STORES = "--otlp (database spans), --state (whole run), or a trace block in the agent's response"
 
 _INTERACTION_ROWS = (
     ("latency", "latency", 0),
@@ -71,10 +70,10 @@ CALL_ROWS = (
 _OF_RETRIES = frozenset({"attempts", "retry_time"})
 _SHOWN_BY = (
     ("time_to_first_token", "time to first token", _STREAMING),
-    ("llm_calls", "LLM calls", _INSIDE),
-    ("tool_calls", "tool calls", _INSIDE),
-    ("input_tokens", "reported tokens", _INSIDE),
-    ("counted_input_tokens", "input tokens by part", _INSIDE),
+    ("llm_calls", "LLM calls", _CALLS),
+    ("tool_calls", "tool calls", _TOOLS),
+    ("input_tokens", "reported tokens", _CALLS),
+    ("counted_input_tokens", "input tokens by part", _PARTS),
     ("state_reads", "state reads", _STORES),
     ("state_writes", "state writes", _STORES),
 )

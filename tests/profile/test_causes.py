@@ -41,7 +41,11 @@ def causes(tmp_path: Path, *records: Record) -> dict[tuple[str, str, str], str |
 
 def causes_of(profile: WorkloadProfile) -> dict[tuple[str, str, str], str | None]:
     return {
-        ("counted" if row.against else row.metric, row.observer_a, row.observer_b): row.cause
+        (
+            "counted" if row.observer_a == row.observer_b else row.metric,
+            row.observer_a,
+            row.observer_b,
+        ): row.cause
         for row in profile.reconciliation
         if row.differing
     }
@@ -58,6 +62,23 @@ def test_requests_that_spans_do_not_show_are_retries(tmp_path: Path):
         interaction("b"),
     )
     assert found == {("attempts", "gateway", "otel"): RETRIES}
+
+
+def test_requests_are_compared_with_calls_where_the_other_sees_no_requests(tmp_path: Path):
+    profile = build_profile(
+        write(
+            tmp_path,
+            call("a", GATEWAY, 3),
+            call("a", OTEL),
+            interaction("a"),
+            call("b", GATEWAY, 1),
+            call("b", OTEL),
+            interaction("b"),
+        )
+    )
+    assert causes_of(profile) == {("attempts", "gateway", "otel"): RETRIES}
+    (row,) = (row for row in profile.reconciliation if row.differing)
+    assert (row.against, row.compared, row.sum_a, row.sum_b) == ("llm_calls", 2, 4, 2)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from profiler.measure.records import (
     NO_TRACE,
@@ -21,7 +22,8 @@ from profiler.measure.records import (
     Usage,
 )
 from profiler.profile.build import build_profile
-from profiler.profile.ledger import Ledger, LedgerSide, merge_ledgers
+from profiler.profile.correction import LedgerSide
+from profiler.profile.ledger import Ledger, merge_ledgers
 from tests.profile.journals import interaction, llm_call, write
 from tests.profile.observed_run import RUN, observed_run
 
@@ -227,6 +229,13 @@ def test_merged_ledgers_are_the_ledger_of_all_calls(tmp_path: Path):
     parts = [ledger_of(tmp_path, *calls[i::3]) for i in range(3)]
     assert merge_ledgers(parts) == whole
     assert merge_ledgers(parts[::-1]) == whole
+
+
+def test_sums_that_are_not_those_of_the_variables_are_refused(tmp_path: Path):
+    side = input_of(tmp_path, call(0, 0, 105)).model_dump()
+    for changes in ({"products": (1, 2)}, {"variables": ("one", "two")}):
+        with pytest.raises(ValidationError, match="each pair of known variables"):
+            LedgerSide(**{**side, **changes})
 
 
 def test_the_made_up_run_is_40_tokens_above_our_count(tmp_path: Path):

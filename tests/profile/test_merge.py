@@ -136,7 +136,7 @@ def shards(draw: st.DrawFn) -> list[list[Record]]:
     return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(shards())
 def test_what_observers_saw_of_shards_adds_up_to_what_they_saw_of_the_run(
     record_lists: list[list[Record]],
@@ -220,7 +220,7 @@ def profiles_of(record_lists: list[list]) -> list[WorkloadProfile]:
         ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(journals(), min_size=3, max_size=3))
 def test_merging_is_associative_and_commutative_in_every_byte(record_lists: list[list]):
     a, b, c = profiles_of(record_lists)

@@ -19,7 +19,7 @@ from profiler.measure.records import (
 )
 from profiler.profile.build import build_profile
 from profiler.profile.merge import merge_profiles
-from profiler.profile.model import WorkloadProfile
+from profiler.profile.model import WorkloadProfile, dump_profile, load_profile
 from tests.profile.journals import interaction, llm_call, run, state_op, tool_call, write
 from tests.profile.observed_run import RUN, observed_run
 
@@ -113,6 +113,7 @@ def test_calls_of_nobody_are_joined_with_nothing_and_counted(tmp_path: Path):
     assert profile.sample.unmatched_events == 0
     report = profile.observers["gateway"]
     assert (report.llm_calls, report.unattributed) == (3, 2)
+    assert report.outcomes == {"http_429": 2, "ok": 1}
     assert report.attribution == {"ambiguous": 2, "marker": 1}
     assert report.apis == {"anthropic": 1}
     assert profile.observers["otel"].other_unattributed == 2
@@ -160,6 +161,12 @@ def test_the_made_up_run_is_described(observed: WorkloadProfile):
     assert numbers(observed, "tool_calls") == (38, 55, "otel")  # 20 + 19 * 2, less t38's and t39's
     assert observed.tools["search"].duration is not None
     assert observed.tools["search"].duration.source == "otel"
+
+
+def test_the_made_up_runs_profile_is_read_back_as_it_was(observed: WorkloadProfile, tmp_path: Path):
+    file = tmp_path / "profile.json"
+    file.write_bytes(dump_profile(observed))
+    assert dump_profile(load_profile(file)) == file.read_bytes()
 
 
 def test_an_observer_that_one_run_did_not_have_saw_nothing_there(tmp_path: Path):

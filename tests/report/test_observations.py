@@ -13,6 +13,7 @@ from profiler.measure.records import (
     ObserverNote,
     Outcome,
     Record,
+    StateDelta,
     StateKind,
     TokenParts,
     Usage,
@@ -47,10 +48,10 @@ def profile_of(tmp_path: Path, *records: Record, **kwargs) -> WorkloadProfile:
 
 def test_the_header_says_how_much_each_saw_and_how_calls_were_assigned(observed: WorkloadProfile):
     assert dict(observer_facts(observed)) == {
-        "observers": "gateway all 40 interactions · otel 38 of 40 (nothing of 2) · "
-        "response all 40 interactions",
+        "observers": "gateway 40 of 40 · otel 38 of 40 (2 unseen) · response 40 of 40 interactions",
         "attribution": "gateway: 76 of 78 LLM calls (trace 56, tool_chain 20), 2 ambiguous",
         "429s": "m 3 of 81 requests (asked to wait up to 1.00 s)",
+        "stores": "of the whole run, by their own count: redis 138 reads, 42 writes",
     }
 
 
@@ -68,9 +69,11 @@ def test_notes_and_calls_of_nobody_are_limits(observed: WorkloadProfile):
 def test_the_ledger_has_a_line_for_each_model(observed: WorkloadProfile):
     assert lines(observed, LEDGER) == (
         (
-            "m (gateway): input of 78 calls: reported +40.0 tokens a call, error 2.9 %; corrected "
+            "m (gateway): input of 78 calls: reported +40.0 tokens a call against our "
+            "count, an error of 2.9 %; corrected "
             f"(1.000 {TIMES} messages + 1.000 {TIMES} tool schemas + 43.0): ±0, 0 %; "
-            "output of 78 calls: reported +2.00 tokens a call, error 4.0 %; corrected "
+            "output of 78 calls: reported +2.00 tokens a call against our "
+            "count, an error of 4.0 %; corrected "
             f"(1.042 {TIMES} counted): ±0, 0 %."
         ),
     )
@@ -81,7 +84,8 @@ def test_a_count_that_cannot_be_corrected_says_why(tmp_path: Path):
     call = llm_call("a", tokens=parts, usage=Usage(input_tokens=10), model="x")
     assert lines(profile_of(tmp_path, call, interaction("a")), LEDGER) == (
         (
-            "x (response): input of 1 call: reported -2.00 tokens a call, error 20 %; "
+            "x (response): input of 1 call: reported -2.00 tokens a call against our "
+            "count, an error of 20 %; "
             "no correction: 1 term needs 4 calls, there are 1."
         ),
     )
@@ -147,7 +151,7 @@ def test_many_differences_and_models_are_cut_and_counted(tmp_path: Path):
 def test_an_observer_that_saw_nothing_says_so(tmp_path: Path):
     first = run(observers=("client", "otel", "response"))
     profile = profile_of(tmp_path, interaction("a"), first=first)
-    assert dict(observer_facts(profile)) == {"observers": "otel 0 of 1 (nothing of 1)"}
+    assert dict(observer_facts(profile)) == {"observers": "otel 0 of 1 (1 unseen) interactions"}
 
 
 def test_where_there_is_nothing_to_say_nothing_is_said(tmp_path: Path):
@@ -174,6 +178,27 @@ def test_events_of_nobody_are_counted(tmp_path: Path):
     facts = dict(observer_facts(profile))
     assert facts["attribution"] == "gateway: 0 of 1 LLM call, 1 ambiguous"
     assert facts["429s"] == "m 1 of 1 request"
+    assert facts["LLM errors"] == "gateway: 1 of 1 LLM call failed (http_429 1)"
+
+
+def test_a_store_whose_count_is_void_says_why(tmp_path: Path):
+    delta = StateDelta(store="redis", reads=5, void_reason="Redis was restarted")
+    profile = profile_of(tmp_path, delta, interaction("a"))
+    assert lines(profile, "What limits observers") == (
+        "state_store: what redis counted cannot be used: Redis was restarted",
+    )
+    assert "stores" not in dict(observer_facts(profile))
+
+
+def test_requests_that_spans_do_not_show_are_told_beside_their_calls(tmp_path: Path):
+    gateway = llm_call("a", observer=GATEWAY, attempts=3)
+    profile = profile_of(tmp_path, gateway, llm_call("a", observer=OTEL), interaction("a"))
+    assert lines(profile, DIFFERENCES) == (
+        (
+            "gateway minus otel's llm_calls: attempts +2.00 (1 of 1). Likely: SDK retries: spans "
+            "show a call once, the gateway each request. See a."
+        ),
+    )
 
 
 def test_markdown_has_the_sections_as_lists_and_escapes_them(tmp_path: Path):

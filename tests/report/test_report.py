@@ -119,7 +119,8 @@ def test_stable_numbers_bear_no_mark(steady: WorkloadProfile):
 def test_what_was_not_observed_is_said_with_what_would_show_it(tmp_path: Path):
     text = words(printed(profile_of(tmp_path, interaction("a"))))
     assert "not observed: time to first token. Would show it: stream: true" in text
-    assert "not observed: LLM calls, tool calls, reported tokens" in text
+    assert "not observed: LLM calls, reported tokens. Would show it: --gateway" in text
+    assert "not observed: tool calls. Would show it: --otlp" in text
     assert "not observed: state reads, state writes" in text
     assert "tool calls 0" not in text
 

@@ -43,6 +43,11 @@ def dask(folder, mark, *arguments):
         process.wait(30)
 
 
+def is_written(file):
+    """Say whether a JSON object is whole: Dask makes the file and then fills it."""
+    return file.exists() and file.read_text().rstrip().endswith("}")
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """Start a scheduler and two workers; give the scheduler's address and the mark of all."""
@@ -55,6 +60,7 @@ def cluster(tmp_path_factory):
                 *("--no-dashboard", "--scheduler-file", file),
             )
         )
+        wait_until(lambda: is_written(file), "the scheduler listens")  # workers read it, too
         for number in (1, 2):
             stack.enter_context(
                 dask(
@@ -62,7 +68,6 @@ def cluster(tmp_path_factory):
                     *("--no-nanny", "--no-dashboard", "--local-directory", folder / str(number)),
                 )
             )
-        wait_until(file.exists, "the scheduler listens")
         address = load_json(file)["address"]
         waiting = f"import distributed as d; d.Client({address!r}).wait_for_workers(2, 60)"
         subprocess.run([sys.executable, "-c", waiting], check=True, env=environment(), timeout=90)

@@ -134,3 +134,17 @@ def test_an_agent_without_spans_is_explained(tmp_path):
     (note,) = events(tmp_path / "run", "observer_note", "otel")
     assert (note["kind"], note["count"]) == ("no_spans", 14)
     assert "not instrumented" in note["detail"]
+
+
+def test_a_gateway_beyond_loopback_works_with_its_token_and_does_not_show_it(tmp_path):
+    token = "canary-token-0123456789"
+    done = agent_profiler(
+        *("run", "smoke", "--gateway", f"0.0.0.0:{free_port()}", "-n", 12, "-o", "run"),
+        cwd=tmp_path,
+        AGENT_PROFILER_GATEWAY_TOKEN=token,
+    )
+    assert done.code == 0, done.err
+    assert "/t/$AGENT_PROFILER_GATEWAY_TOKEN/v1" in done.err
+    assert len(events(tmp_path / "run", "llm_call", "gateway")) == 12
+    for shown in (done.out, done.err, *(f.read_text() for f in (tmp_path / "run").iterdir())):
+        assert token not in shown

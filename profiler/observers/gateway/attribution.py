@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from profiler.measure.records import NO_TRACE, Attribution
 from profiler.values import value
+from profiler.workload.marker import marked_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,20 +26,13 @@ if TYPE_CHECKING:
 LEAST_CONTAINED_CHARS = 12
 """A shorter text is not looked for within another: "yes" is in many."""
 
-MARKER_HEX = 16
 _SESSION = "agent_profiler.session"
-_MARKER = re.compile(r"\[ap:([0-9a-f]{16})\]")
 # W3C Trace Context, 3.2: version 00 has these four fields, a later one may have more; ff is none.
 _TRACEPARENT = re.compile(
     r"(?:00-([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
     r"|(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)"
 )
 _NO_ID = "0" * 32
-
-
-def marker(trace_id: str) -> str:
-    """Return what may be added to a user's text to find the interaction by."""
-    return f"[ap:{trace_id[:MARKER_HEX]}]"
 
 
 class How(Enum):
@@ -93,10 +87,10 @@ class Attributor:
     def _by_marker(self, user: str | None) -> str | None:
         if user is None or self._in_flight is None:
             return None
-        begins = set(_MARKER.findall(user))
-        if not begins:
+        begins = marked_in(user)
+        if begins is None:
             return None
-        return _only(frozenset(id_ for id_ in self._in_flight if id_[:MARKER_HEX] in begins))
+        return _only(frozenset(id_ for id_ in self._in_flight if id_.startswith(begins)))
 
     def _by_tools(self, request: CallRequest) -> str | None:
         if not request.brings:

@@ -7,7 +7,7 @@ last one, and the call has failed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from profiler.clock import seconds_to_ns
 from profiler.measure.records import (
@@ -24,8 +24,9 @@ from profiler.observers.gateway.apis.values import CallAnswer
 from profiler.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
+    from profiler.observers.gateway.apis.values import Api
     from profiler.observers.gateway.attribution import Owner
 
 HOLD_S = 30.0
@@ -49,17 +50,17 @@ class Counts:
 class Attempt:
     """One HTTP request for a call, from its arrival; the later fields are set at its end.
 
-    `digest` tells its body from others. `retry` is what the client says about how often it has
-    tried before. `count` is what counts its input and output; it takes long.
+    `raw` is its body, which its retries have in common. `retry` is what the client says about how
+    often it has tried before. `body` is `raw` as it was read, None where it could not be.
     """
 
-    api: str
+    api: Api
     owner: Owner
     model: str | None
-    digest: bytes
+    raw: bytes
     retry: int | None
     start_ns: int
-    count: Callable[[CallAnswer | None], Counts] | None = None
+    body: dict[str, Any] | None = None
     call: Call | None = None
     number: int | None = None
     end_ns: int = 0
@@ -100,7 +101,7 @@ class Call:
     def key(self) -> tuple[str, bytes]:
         """What its retries have in common."""
         first = self.attempts[0]
-        return first.owner.trace_id, first.digest
+        return first.owner.trace_id, first.raw
 
     def record(self, counts: Counts) -> LlmCall:
         """Return its record. What the last attempt does not tell is not known."""
@@ -124,7 +125,7 @@ class Call:
             last_start_ns=last.start_ns if len(self.attempts) > 1 else None,
             http_status=last.http_status,
             counted_output=counts.output,
-            api=last.api,
+            api=last.api.name,
             attribution=last.owner.attribution,
         )
 
@@ -154,8 +155,9 @@ class CallBook:
         attempt.call = call
 
     def _held_for(self, attempt: Attempt) -> Call | None:
-        key = attempt.owner.trace_id, attempt.digest
-        held = self._held.get(key)
+        if not self._held:
+            return None
+        held = self._held.get((attempt.owner.trace_id, attempt.raw))
         if held is None:
             return None
         call: Call | None = held[0]

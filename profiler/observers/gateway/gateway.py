@@ -56,8 +56,11 @@ class Gateway:
         return f"{self.url}{self._prefix}"
 
     def interaction_ended(self, trace_id: str) -> None:
-        """Record the failed calls of an interaction: it will not retry them any more."""
-        self._recording.give_up(self._recording.book.of(trace_id))
+        """Record the failed calls of an interaction: it will not retry them any more.
+
+        Of one without any call it is recorded that it was watched.
+        """
+        self._recording.interaction_ended(trace_id)
 
     def notes(self) -> tuple[ObserverNote, ...]:
         """Return what limited the gateway so far (since the last `drain`)."""

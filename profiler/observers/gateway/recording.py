@@ -6,9 +6,7 @@ fails is noted, and the attempt is followed no further.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,23 +15,24 @@ import orjson
 
 from profiler.endpoints.decoding import decode, decoders_for
 from profiler.endpoints.failures import outcome_of_status
-from profiler.measure.records import Attribution, Outcome
+from profiler.measure import records
+from profiler.measure.records import Attribution, Observer, Outcome
 from profiler.observers.gateway.apis.values import AnswerFault, CallRequest
 from profiler.observers.gateway.attribution import Attributor, How
 from profiler.observers.gateway.calls import Attempt, CallBook
-from profiler.observers.gateway.counting import Counting, counts_of
+from profiler.observers.gateway.counting import Counting
 from profiler.observers.gateway.notes import Kind, Notes
 from profiler.observers.gateway.rate_limit import rate_limit_of
 from profiler.observers.gateway.tool_chain import Asking, ToolChain
 from profiler.observers.gateway.upstream import can_decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from profiler.clock import MonotonicNs
     from profiler.endpoints.decoding import Decoder
     from profiler.measure.tokens import TokenCounter
-    from profiler.observers.gateway.apis.values import Api, CallAnswer, StreamReader
+    from profiler.observers.gateway.apis.values import Api, CallAnswer, StreamReader, ToolAsked
     from profiler.observers.gateway.calls import Call
     from profiler.observers.in_flight import InFlight
 
@@ -41,6 +40,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A longer answer is passed on, and not read."""
 
 _OK_UNTIL = 300
+_READ_PIECES, _READ_BYTES = 32, 16 * 1024
 _MOST_RETRIES = 1000
 _QUIET_S = 2.0
 
@@ -61,12 +61,13 @@ class Recording:
         self.chain = ToolChain()
         self.book = CallBook()
         self.record = record
-        self.counting = Counting(record, self.notes)
-        self._counter = counter
+        self.counting = Counting(counter, record, self.notes)
         self._in_flight = in_flight
         self._attributor = Attributor(in_flight, self.chain)
         self._is_closing = False
-        self._under_way = 0
+        self._under_way: set[Watched] = set()
+        self._assigned: set[str] = set()
+        self._doubtful: set[str] = set()
         self._quiet = anyio.Event()
 
     def begin(
@@ -95,31 +96,39 @@ class Recording:
         at_ns: int,
     ) -> Watched:
         request = CallRequest() if body is None else api.read_request(body)
+        if request.brings and not self.chain.knows(request.brings):
+            for watched in self._under_way:  # the answer may still be coming
+                watched.catch_up()
         owner = self._attributor.owner(headers, request)
-        if owner.attribution is Attribution.AMBIGUOUS and self._in_flight is not None:
+        flying = self._in_flight
+        if flying is not None and owner.trace_id in flying:
+            self._assigned.add(owner.trace_id)
+        if owner.attribution is Attribution.AMBIGUOUS and flying is not None:
             self.notes.add(Kind.AMBIGUOUS)
+            self._doubtful.update(flying)
         elif owner.how is How.CONTAINED:
             self.notes.add(Kind.TEXT_CONTAINED)
         attempt = Attempt(
-            api=api.name,
+            api=api,
             owner=owner,
             model=request.model,
-            digest=hashlib.blake2b(raw, digest_size=16).digest(),
+            raw=raw,
             retry=_retry_of(headers),
             start_ns=at_ns,
-            count=partial(counts_of, self._counter, api, body),
+            body=body,
         )
         self.book.begin(attempt)
-        self._under_way += 1
+        watched = Watched(self, api, attempt)
+        self._under_way.add(watched)
         trips = self.chain.brought(request.brings, owner.trace_id, at_ns)
         if trips:
             self.record(*trips)
-        return Watched(self, api, attempt)
+        return watched
 
-    def ended(self, attempt: Attempt) -> None:
+    def ended(self, watched: Watched, attempt: Attempt) -> None:
         """Take note of the end of an attempt: it is recorded, and so is its call if it is done."""
-        self._under_way -= 1
-        if self._is_closing and self._under_way == 0:
+        self._under_way.discard(watched)
+        if self._is_closing and not self._under_way:
             self._quiet.set()
         self.record(attempt.record())
         call = self.book.end(attempt)
@@ -127,6 +136,17 @@ class Recording:
             self.counting.put(call)
         elif self._has_ended(attempt.owner.trace_id):
             self.give_up(self.book.of(attempt.owner.trace_id))
+
+    def interaction_ended(self, trace_id: str) -> None:
+        """Give up the retries of an interaction; record that it had no call, if that is known.
+
+        It is not where a call went by meanwhile that could not be assigned.
+        """
+        self.give_up(self.book.of(trace_id))
+        if trace_id not in self._assigned and trace_id not in self._doubtful:
+            self.record(records.Watched(trace_id=trace_id, observer=Observer.GATEWAY))
+        self._assigned.discard(trace_id)
+        self._doubtful.discard(trace_id)
 
     def _has_ended(self, trace_id: str) -> bool:
         flying = self._in_flight
@@ -140,7 +160,7 @@ class Recording:
     async def close(self) -> None:
         """Wait for attempts that are just being broken off, then record all that is left."""
         self._is_closing = True
-        if self._under_way > 0:
+        if self._under_way:
             with anyio.move_on_after(_QUIET_S):
                 await self._quiet.wait()
         await self.drain()
@@ -154,7 +174,7 @@ class Recording:
     @property
     def under_way(self) -> int:
         """How many attempts have no end yet."""
-        return self._under_way
+        return len(self._under_way)
 
     def record_notes(self) -> None:
         """Record the notes so far, and begin anew."""
@@ -177,6 +197,8 @@ class Watched:
         self._asking = Asking(attempt.owner.trace_id, attempt.start_ns)
         self._reader: StreamReader | None = None
         self._decoders: list[Decoder] = []
+        self._unread: list[tuple[bytes, int]] = []
+        self._unread_bytes = 0
         self._pieces: list[bytes] = []
         self._size = 0
         self._is_read = False
@@ -211,12 +233,28 @@ class Watched:
             self._reader = self._api.stream()
 
     def piece(self, data: bytes, at_ns: int) -> None:
-        """Take note of the next bytes of the answer."""
+        """Take note of the next bytes of the answer. They are read some at a time, or at its end.
+
+        Reading many pieces costs a fraction of reading each on its own, between others' traffic.
+        """
         if not self._is_read:
             return
+        self._unread.append((data, at_ns))
+        self._unread_bytes += len(data)
+        if len(self._unread) >= _READ_PIECES or self._unread_bytes >= _READ_BYTES:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Read what has come so far."""
+        unread, self._unread, self._unread_bytes = self._unread, [], 0
         try:
-            for piece in decode(self._decoders, data) if self._decoders else (data,):
-                self._read(piece, at_ns)
+            for data, at_ns in unread:
+                if not self._is_read:
+                    return
+                for piece in decode(self._decoders, data) if self._decoders else (data,):
+                    self._read(piece, at_ns)
+            if self._reader is not None and unread:
+                self._ask(self._reader.asked, unread[-1][1])
         except httpx.DecodingError:
             self._is_read = False
             self._recording.notes.add(Kind.UNREADABLE_ANSWER, "its content coding")
@@ -226,7 +264,6 @@ class Watched:
     def _read(self, piece: bytes, at_ns: int) -> None:
         if self._reader is not None:
             self._reader.feed(piece, at_ns)
-            self._ask(self._reader.asked, at_ns)
             return
         self._size += len(piece)
         if self._size > MAX_ANSWER_BYTES:
@@ -236,7 +273,7 @@ class Watched:
             return
         self._pieces.append(piece)
 
-    def _ask(self, asked: Any, at_ns: int) -> None:
+    def _ask(self, asked: Sequence[ToolAsked], at_ns: int) -> None:
         self._asking.end_ns = at_ns
         if len(asked) > len(self._asking.names):
             self._recording.chain.asked(self._asking, asked)
@@ -255,11 +292,12 @@ class Watched:
             self._give_up(exc)
             attempt.outcome = Outcome.PROTOCOL_ERROR if failure is None else failure
         try:
-            self._recording.ended(attempt)
+            self._recording.ended(self, attempt)
         except Exception as exc:  # noqa: BLE001 - recording must not harm the traffic
             self._give_up(exc)
 
     def _answer(self, at_ns: int) -> CallAnswer | None:
+        self.catch_up()
         if not self._is_read:
             return None
         if self._reader is not None:

@@ -52,6 +52,10 @@ class ToolChain:
         while len(self._askings) > self._max_ids:
             self._askings.popitem(last=False)
 
+    def knows(self, ids: Iterable[str]) -> bool:
+        """Say whether all of these calls were asked for by answers that it was told of."""
+        return all(call_id in self._askings for call_id in ids)
+
     def trace_of(self, ids: Iterable[str]) -> str | None:
         """Return the one interaction whose answers asked for these calls; None: unknown or several.
 

@@ -283,6 +283,10 @@ def test_anthropics_tool_results_are_no_users_message():
     assert request.ends_in_results
 
 
+def counts(counter, api, body, answer):
+    return counts_of(counter, api, body, answer)
+
+
 # Counting: 3 tokens a message (the cookbook's rule), 1 for each short word here
 
 
@@ -325,7 +329,7 @@ def test_the_same_conversation_counts_the_same_in_every_api(counter):
     }
     expected = TokenParts(system=5, tool_schemas=0, history=6, user=5, tool_results=5, overhead=3)
     for api, body in ((Chat(), chat), (Responses(), responses), (Anthropic(), anthropic)):
-        assert counts_of(counter, api, body, None).tokens == expected, api.name
+        assert counts(counter, api, body, None).tokens == expected, api.name
 
 
 def test_tool_schemas_count_the_same_in_every_api(counter):
@@ -335,7 +339,7 @@ def test_tool_schemas_count_the_same_in_every_api(counter):
     responses = {"tools": [{"type": "function", **bare, "parameters": schema}]}
     anthropic = {"tools": [{**bare, "input_schema": schema}]}
     pairs = ((Chat(), chat), (Responses(), responses), (Anthropic(), anthropic))
-    found = [counts_of(counter, api, body, None).tokens for api, body in pairs]
+    found = [counts(counter, api, body, None).tokens for api, body in pairs]
     assert found[0] == found[1] == found[2]
     assert found[0] is not None
     # The cookbook: 7 for the function, 3 and 3 for its properties, 12 at the end, and the texts.
@@ -346,12 +350,12 @@ def test_tool_schemas_count_the_same_in_every_api(counter):
 def test_what_is_kept_at_the_provider_is_not_observed_rather_than_zero(counter):
     result = {"type": "function_call_output", "call_id": "c", "output": "Hello"}
     body = {"input": [result], "previous_response_id": "resp_1", "instructions": "Hello"}
-    parts = counts_of(counter, Responses(), body, None).tokens
+    parts = counts(counter, Responses(), body, None).tokens
     assert parts == TokenParts(
         system=5, tool_schemas=0, history=None, user=None, tool_results=5, overhead=3
     )
     body = {"input": "Hello", "conversation": "conv_1", "prompt": {"id": "pmpt_1"}}
-    parts = counts_of(counter, Responses(), body, None).tokens
+    parts = counts(counter, Responses(), body, None).tokens
     assert parts == TokenParts(
         system=None, tool_schemas=0, history=None, user=None, tool_results=0, overhead=3
     )
@@ -359,14 +363,14 @@ def test_what_is_kept_at_the_provider_is_not_observed_rather_than_zero(counter):
 
 def test_embeddings_count_texts_or_the_tokens_that_were_sent(counter):
     for given_input, tokens in (("Hello", 1), (["Hello", "Hello"], 2), ([[1, 2], [3]], 3)):
-        counts = counts_of(counter, Embeddings(), {"input": given_input}, None)
-        assert counts.tokens == TokenParts(user=tokens)
+        found = counts(counter, Embeddings(), {"input": given_input}, None)
+        assert found.tokens == TokenParts(user=tokens)
 
 
 def test_output_is_texts_and_tool_calls(counter):
     message = p.chat_answer("Hello", tool_calls=[p.tool_call("c", "get")])
     answer = Chat().read_answer(json.dumps(message).encode())
-    assert counts_of(counter, Chat(), None, answer).output == 3
+    assert counts(counter, Chat(), None, answer).output == 3
 
 
 # Hostile bodies
@@ -400,7 +404,7 @@ def test_no_request_makes_a_reader_raise(body):
     for api in APIS:
         request = api.read_request(body)
         assert all(isinstance(call_id, str) for call_id in request.brings)
-        counts_of(counter, api, body, None)
+        counts(counter, api, body, None)
 
 
 @given(SHAPED | st.dictionaries(KEYS, SHAPED, max_size=8))

@@ -9,12 +9,12 @@ from profiler.observers.gateway.apis.values import CallRequest, ToolAsked
 from profiler.observers.gateway.attribution import (
     Attributor,
     How,
-    marker,
     session_of,
     trace_id_of,
 )
 from profiler.observers.gateway.tool_chain import Asking, ToolChain
 from profiler.observers.in_flight import InFlight
+from profiler.workload.marker import marker_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 ORDER = "Where is my order A-17?"
@@ -45,7 +45,7 @@ def found(attributor, *, headers=None, **request):
 def test_the_trace_goes_before_all_else(flying, chain):
     asked(chain, B, "call_b")
     headers = {"traceparent": f"00-{A}-{'1' * 16}-01"}
-    user = f"When does the shop open? {marker(B)}"
+    user = f"When does the shop open? {marker_of(B)}"
     result = found(Attributor(flying, chain), headers=headers, user=user, brings=("call_b",))
     assert result == (A, Attribution.TRACE)
 
@@ -72,13 +72,13 @@ def test_the_session_in_the_baggage_tells_its_one_interaction(flying, chain):
 
 def test_the_marker_goes_before_the_tools(flying, chain):
     asked(chain, B, "call_b")
-    user = f"anything {marker(A)} else"
+    user = f"anything {marker_of(A)} else"
     result = found(Attributor(flying, chain), user=user, brings=("call_b",))
     assert result == (A, Attribution.MARKER)
 
 
 def test_a_marker_of_nobody_says_nothing(flying, chain):
-    result = found(Attributor(flying, chain), user=f"{ORDER} {marker(C)}")
+    result = found(Attributor(flying, chain), user=f"{ORDER} {marker_of(C)}")
     assert result == (A, Attribution.USER_TEXT)
 
 
@@ -147,7 +147,7 @@ def test_standing_alone_takes_any_trace_and_knows_the_chain(chain):
     assert found(attributor, headers=headers) == (C, Attribution.TRACE)
     asked(chain, C, "call_c")
     assert found(attributor, brings=("call_c",)) == (C, Attribution.TOOL_CHAIN)
-    assert found(attributor, user=f"hello {marker(C)}") == (NO_TRACE, Attribution.AMBIGUOUS)
+    assert found(attributor, user=f"hello {marker_of(C)}") == (NO_TRACE, Attribution.AMBIGUOUS)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from profiler.measure.records import NO_TRACE, Attribution, Outcome, RateLimit, TokenParts, Usage
+from profiler.observers.gateway.apis import CHAT
 from profiler.observers.gateway.apis.values import CallAnswer, ToolAsked
 from profiler.observers.gateway.attribution import AMBIGUOUS, Owner
 from profiler.observers.gateway.calls import Attempt, CallBook, Counts
@@ -12,12 +13,12 @@ B = Owner(trace_id="b" * 32, attribution=Attribution.TRACE)
 S = 1_000_000_000
 
 
-def begun(book, *, owner=A, digest=b"1", retry=None, start_ns=0):
+def begun(book, *, owner=A, raw=b"1", retry=None, start_ns=0):
     attempt = Attempt(
-        api="chat_completions",
+        api=CHAT,
         owner=owner,
         model="m",
-        digest=digest,
+        raw=raw,
         retry=retry,
         start_ns=start_ns,
     )
@@ -94,7 +95,7 @@ def test_the_same_body_after_a_success_is_another_call():
 def test_another_body_or_another_interaction_is_another_call():
     book = CallBook()
     end(book, begun(book), Outcome.HTTP_429, status=429)
-    assert begun(book, digest=b"2").number == 0
+    assert begun(book, raw=b"2").number == 0
     assert begun(book, owner=B).number == 0
     assert len(book.rest()) == 1
 

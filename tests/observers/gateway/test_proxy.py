@@ -15,10 +15,12 @@ from profiler.measure.records import (
     Attribution,
     LlmAttempt,
     LlmCall,
+    Observer,
     ObserverNote,
     Outcome,
     RateLimit,
     ToolRoundTrip,
+    Watched,
 )
 from profiler.observers.gateway import proxy as proxy_module
 from profiler.observers.gateway.gateway import running_gateway
@@ -418,6 +420,37 @@ async def test_the_end_of_an_interaction_gives_its_failed_call_up(flying):
         # One that fails after the end is given up at once.
         await client.post(CHAT, json=HELLO, headers=trace())
         await running.recorded(LlmCall, 2)
+
+
+async def test_an_interaction_without_a_call_is_known_to_have_none(flying):
+    flying.begin(B, "Good bye")
+    async with passing(answering(whole_json(p.chat_answer())), in_flight=flying) as (
+        _,
+        running,
+        client,
+    ):
+        await client.post(CHAT, json=HELLO, headers=trace(A))
+        for trace_id in (A, B):
+            flying.end(trace_id)
+            running.gateway.interaction_ended(trace_id)
+        assert await running.drained(Watched) == [Watched(trace_id=B, observer=Observer.GATEWAY)]
+
+
+async def test_where_a_call_could_not_be_assigned_nobody_is_known_to_have_none(flying):
+    flying.begin(B, "Hello")
+    async with passing(answering(whole_json(p.chat_answer())), in_flight=flying) as (
+        _,
+        running,
+        client,
+    ):
+        await client.post(CHAT, json=HELLO)
+        for trace_id in (A, B):
+            flying.end(trace_id)
+            running.gateway.interaction_ended(trace_id)
+        flying.begin("c" * 32, "later")
+        running.gateway.interaction_ended("c" * 32)
+        (later,) = await running.drained(Watched)
+    assert later.trace_id == "c" * 32
 
 
 async def test_what_is_under_way_when_the_gateway_ends_is_recorded(flying):
