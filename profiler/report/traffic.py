@@ -220,7 +220,7 @@ def _amount_rows(rates: Rates, info: RateLimitInfo | None) -> Iterable[Row]:
             quantity(amount.mean, "count"),
             _number(amount.busiest),
             _limit(low, high),
-            percent(amount.busiest / low) if low else "",
+            _used(amount.busiest, low),
         )
         yield Row(label, cells, 1)
 
@@ -229,6 +229,13 @@ def _limit(low: int | None, high: int | None) -> str:
     if low is None or high is None:
         return ""
     return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+
+
+def _used(amount: int, limit: int | None) -> str:
+    """Write a share of a limit, which may be over it: `43 %`, `1,130 %`."""
+    if not limit:
+        return ""
+    return percent(amount / limit) if amount <= limit else f"{amount / limit * 100:,.0f} %"
 
 
 def _number(amount: int) -> str:

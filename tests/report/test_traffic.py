@@ -8,11 +8,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from profiler.measure.records import RateLimit
 from profiler.profile.traffic import Traffic
 from profiler.profile.traffic_fold import build_traffic
 from profiler.report.traffic import traffic_markdown, traffic_report
 from tests.profile.journals import S, write
-from tests.profile.traffic_journal import ZERO_NS, call, traffic_records, traffic_run, usage
+from tests.profile.traffic_journal import (
+    ZERO_NS,
+    attempt,
+    call,
+    traffic_records,
+    traffic_run,
+    usage,
+)
 
 HOSTILE = "[red]x[/red]|<script>\x1b[31m"
 
@@ -76,6 +84,13 @@ def test_peaks_are_beside_the_limits_of_their_model(traffic: Traffic):
     ]
     assert table[7:9] == ["n", "requests 0.74 1"]
     assert table[12] == "all models"
+
+
+def test_more_than_a_limit_is_told_as_it_is(tmp_path: Path):
+    limit = RateLimit(limit_requests=2)
+    attempts = [attempt("a", i, rate_limit=limit) for i in range(3)]
+    text = printed(traffic_of(tmp_path, *attempts, call("a", 0, 61)))
+    assert row(text.split("Per minute", 1)[1], "requests") == "requests 2.95 3 2 150 %"
 
 
 def test_what_limits_what_was_seen_is_said(tmp_path: Path, traffic: Traffic):
