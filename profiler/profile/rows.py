@@ -6,11 +6,12 @@ Times are integer nanoseconds as in the journal; `MISSING` stands for what was n
 from __future__ import annotations
 
 from array import array
-from dataclasses import astuple
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from profiler.errors import ProfileError
-from profiler.measure.records import Outcome, Phase, StateKind
+from profiler.measure.records import Outcome, Phase, RateLimit, StateKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from profiler.measure.records import (
         Interaction,
         LlmCall,
-        RateLimit,
         Record,
         StateOp,
         ToolCall,
@@ -37,6 +37,7 @@ CALL_USAGE = slice(7, 11)
 CALL_PARTS = slice(11, 17)
 CALL_COUNTED_OUTPUT = 17
 
+_OF_RATE_LIMIT = attrgetter(*(header.name for header in fields(RateLimit)))
 _NO_CLIENT = (MISSING,) * 3
 _NO_USAGE = (MISSING,) * 4
 _NO_PARTS = (MISSING,) * 6
@@ -149,7 +150,7 @@ def state_op_row(record: StateOp, store: int) -> Row:
 
 def rate_limit_row(limits: RateLimit) -> Row:
     """Return the fields of `RateLimit` in their order."""
-    return row_of(astuple(limits))
+    return row_of(_OF_RATE_LIMIT(limits))
 
 
 def take_each(records: Iterable[Record], take: Callable[[Record], None], where: str) -> None:

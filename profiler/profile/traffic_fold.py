@@ -164,10 +164,13 @@ class TrafficFold:
         start_ns, last_ns = row[CALL_START], row[CALL_LAST_START]
         if start_ns == MISSING:
             return
-        minutes.add(self._second(start_ns), _ONE_CALL)
         given, written = (0 if n == MISSING else n for n in row[CALL_USAGE][:2])
-        sent_ns = start_ns if last_ns == MISSING else last_ns
-        minutes.add(self._second(sent_ns), (0, 0, given, written, given + written))
+        tokens = given, written, given + written
+        if last_ns == MISSING:
+            minutes.add(self._second(start_ns), (0, 1, *tokens))
+        else:
+            minutes.add(self._second(start_ns), _ONE_CALL)
+            minutes.add(self._second(last_ns), (0, 0, *tokens))
 
     def _take_attempt(self, record: LlmAttempt) -> None:
         model = self._model(record.model)
