@@ -13,7 +13,7 @@ from uuid import uuid4
 from profiler import __version__
 from profiler.cli.capacity_step import Setting, StepRuns, forget_last, run_part, step_of
 from profiler.cli.files import MOCK_LOG_NAME, TRUTH_NAME, new_run_dir, write_whole
-from profiler.cli.mock_process import mock_agent
+from profiler.cli.mock_process import mock_agent, mock_path
 from profiler.errors import (
     GateFailedError,
     InconclusiveError,
@@ -94,6 +94,8 @@ def find_capacity(options: CapacityOptions) -> int:
     """
     asked, implied = _objectives(options)
     limits = _limits(options, (*asked, *implied))
+    if options.workload.target.url is None:
+        mock_path(options.workload.target.protocol)  # raises before anything is made
     root = new_run_dir(options.out, f"{options.workload.name}-capacity")
     if (root / CAPACITY_NAME).exists():
         fix = "Give another --out: what was measured is never overwritten"
@@ -150,6 +152,7 @@ def _target_url(options: CapacityOptions, root: Path) -> Iterator[str]:
     if workload.target.url is not None:
         yield workload.target.url
         return
+    path = mock_path(workload.target.protocol)
     recorded = [s.conversations.path for s in workload.scenarios if s.conversations is not None]
     with mock_agent(
         recordings=list(dict.fromkeys(recorded)),
@@ -158,7 +161,6 @@ def _target_url(options: CapacityOptions, root: Path) -> Iterator[str]:
         seed=workload.load.seed,
         speed=options.mock_speed,
     ) as announced:
-        path = "/chat" if workload.target.protocol == "http-json" else "/v1/chat/completions"
         yield f"{announced['agent']}{path}"
 
 

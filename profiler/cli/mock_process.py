@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from profiler.errors import AgentProfilerError
+from profiler.errors import AgentProfilerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
+_PATHS = {"openai-chat": "/v1/chat/completions", "http-json": "/chat"}
+
+
+def mock_path(protocol: str) -> str:
+    """Return where the mock agent speaks a protocol. Raises `UsageError` where it does not."""
+    path = _PATHS.get(protocol)
+    if path is None:
+        raise UsageError(
+            f"the mock agent does not speak {protocol}",
+            where="target.url",
+            fix="Give the URL of an agent that does, in the workload or with --url",
+        )
+    return path
 
 
 @contextmanager

@@ -99,6 +99,10 @@ def execute(options: RunOptions) -> int:
     workload, split, observing = options.workload, options.split, options.observing
     alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
     check_fits(observing, workload, alone=alone)
+    if workload.target.url is None:
+        from profiler.cli.mock_process import mock_path
+
+        mock_path(workload.target.protocol)  # raises before anything is made
     with ExitStack() as stack, ExitStack() as mocks:
         crew = stack.enter_context(crew_of(split, workload, until_stable=options.until_stable))
         _note_fewer(options, crew)
@@ -167,8 +171,9 @@ def _recordings(workload: Workload) -> list[Path]:
 
 
 def _mock_url(workload: Workload, announced: Mapping[str, Any]) -> str:
-    path = "/chat" if workload.target.protocol == "http-json" else "/v1/chat/completions"
-    return f"{announced['agent']}{path}"
+    from profiler.cli.mock_process import mock_path
+
+    return f"{announced['agent']}{mock_path(workload.target.protocol)}"
 
 
 def _dir_name(options: RunOptions) -> str:

@@ -32,12 +32,27 @@ class Outgoing:
 
 
 @value
+class ToolSeen:
+    """A tool call that an answer shows, its times on the harness clock, as far as they are shown.
+
+    A time is when the piece of a stream came that told it.
+    """
+
+    name: str
+    start_ns: int | None = None
+    end_ns: int | None = None
+    failed: bool = False
+
+
+@value
 class Reply:
     """What a protocol read from a response.
 
     `text` is what the user sees. `error_kind` is set where the response breaks the protocol
     (`is_protocol_error`) or carries an error inside. `trace` is the agent's own account of what it
-    did, untouched: `observers.response` reads it.
+    did, untouched, and `tools` the tool calls that the protocol shows (None: it shows none, or the
+    answer broke off before any): `observers.response` reads them. `answer_id` is by what the next
+    turn can refer to this one.
     """
 
     text: str = ""
@@ -45,6 +60,8 @@ class Reply:
     last_token_ns: int | None = None
     usage: Usage | None = None
     trace: Mapping[str, Any] | None = None
+    tools: tuple[ToolSeen, ...] | None = None
+    answer_id: str | None = None
     body: Any = None
     error_kind: str | None = None
     error_detail: str | None = None

@@ -14,6 +14,7 @@ import orjson
 
 from profiler.endpoints.body import Body
 from profiler.endpoints.exchange import Outgoing, Reply
+from profiler.endpoints.json_values import count, error_detail, parsed
 from profiler.endpoints.sse import EventTooLongError, PlainStream, timed_events
 from profiler.measure.records import Usage
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from profiler.endpoints.exchange import Reader
 
 DEFAULT_MODEL = "agent"
-_DETAIL_CHARACTERS = 200
 
 
 class OpenAiChat:
@@ -87,18 +87,12 @@ def usage_from(block: Any) -> Usage | None:
     if not isinstance(block, dict):
         return None
     usage = Usage(
-        input_tokens=_count(block.get("prompt_tokens")),
-        output_tokens=_count(block.get("completion_tokens")),
-        cached_input_tokens=_count(_inner(block, "prompt_tokens_details", "cached_tokens")),
-        reasoning_tokens=_count(_inner(block, "completion_tokens_details", "reasoning_tokens")),
+        input_tokens=count(block.get("prompt_tokens")),
+        output_tokens=count(block.get("completion_tokens")),
+        cached_input_tokens=count(_inner(block, "prompt_tokens_details", "cached_tokens")),
+        reasoning_tokens=count(_inner(block, "completion_tokens_details", "reasoning_tokens")),
     )
     return None if usage == Usage() else usage
-
-
-def error_detail(error: Any) -> str:
-    """Shorten an error of any shape to one line."""
-    message = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(message).split())[:_DETAIL_CHARACTERS]
 
 
 class ChatPlainReader(Body):
@@ -189,7 +183,7 @@ class ChatStreamReader(Body):
         except EventTooLongError as exc:
             broken = ("event_too_long", str(exc))
         for event, at_ns in zip(data, times_ns, strict=True):
-            chunk = _parsed(event)
+            chunk = parsed(event)
             if not isinstance(chunk, dict):
                 return "event_not_json", "an event of the stream is no JSON object"
             if self._take(chunk):
@@ -201,7 +195,7 @@ class ChatStreamReader(Body):
         plain = PlainStream.of(self.whole())
         if plain is None:
             return False
-        chunks = _parsed(b"[" + plain.joined + b"]")
+        chunks = parsed(b"[" + plain.joined + b"]")
         if not isinstance(chunks, list) or len(chunks) != plain.events:
             return False
         if not all(chunk.__class__ is dict for chunk in chunks):
@@ -243,14 +237,6 @@ class ChatStreamReader(Body):
         return False
 
 
-def _parsed(data: bytes) -> Any:
-    """Parse JSON; what is none becomes None."""
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-
-
 def _wrong_shape(body: Any, detail: str) -> Reply:
     return Reply(body=body, error_kind="wrong_shape", error_detail=detail, is_protocol_error=True)
 
@@ -262,10 +248,6 @@ def _text(content: Any) -> str:
         parts = (part.get("text") for part in content if isinstance(part, dict))
         return "".join(part for part in parts if isinstance(part, str))
     return ""
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _inner(block: dict[str, Any], outer: str, inner: str) -> Any:

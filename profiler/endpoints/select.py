@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from profiler.endpoints.anthropic_messages import AnthropicMessages
 from profiler.endpoints.http_json import HttpJson
 from profiler.endpoints.openai_chat import OpenAiChat
+from profiler.endpoints.openai_responses import OpenAiResponses
 from profiler.errors import WorkloadError
+from profiler.workload.target import AnthropicMessages as AnthropicMessagesSettings
+from profiler.workload.target import OpenAiResponses as OpenAiResponsesSettings
 
 if TYPE_CHECKING:
     from profiler.endpoints.exchange import Endpoint
@@ -19,6 +23,24 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
         case "openai-chat":
             return OpenAiChat(
                 url=url, model=target.model, stream=target.stream, headers=target.headers
+            )
+        case "openai-responses":
+            responses = target.openai_responses or OpenAiResponsesSettings()
+            return OpenAiResponses(
+                url=url,
+                model=target.model,
+                stream=target.stream,
+                headers=target.headers,
+                resend=responses.state == "resend",
+            )
+        case "anthropic-messages":
+            messages = target.anthropic_messages or AnthropicMessagesSettings()
+            return AnthropicMessages(
+                url=url,
+                model=target.model,
+                stream=target.stream,
+                headers=target.headers,
+                max_tokens=messages.max_tokens,
             )
         case "http-json":
             if target.http_json is None:

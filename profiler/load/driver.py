@@ -25,7 +25,7 @@ from profiler.load.schedule import offsets_ns
 from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
 from profiler.measure.records import EndReason, Interaction, Outcome, Phase
-from profiler.observers.response import records_of
+from profiler.observers.response import records_in
 from profiler.workload.checks import failed_check
 from profiler.workload.marker import marker_of
 
@@ -377,7 +377,7 @@ class Driver:
             usage=reply.usage,
             counted=counted,
         )
-        inside = () if reply.trace is None else records_of(reply.trace, trace_id)
+        inside = records_in(reply, trace_id)
         if counted is not None:
             self.recorder.put(interaction, *inside)
         else:

@@ -234,11 +234,13 @@ class ToolRoundTrip:
 class Watched:
     """An interaction of which an observer would have seen every call, and saw none: zero is known.
 
-    Written only where an observer has nothing else to say of an interaction.
+    Written only where an observer has nothing else to say of an interaction. `llm_calls=False`: of
+    one that sees tool calls and no LLM calls.
     """
 
     trace_id: str
     observer: Observer
+    llm_calls: bool = True
 
 
 @value

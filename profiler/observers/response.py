@@ -1,4 +1,7 @@
-"""The response observer: reads the account of itself that an agent puts into its answer.
+"""The response observer: reads what an answer says of how it came about.
+
+That is the account of itself that an agent puts into it, or else the tool calls that the protocol
+shows. These are timed by the client, on the harness clock.
 
 The block's format (version 1) is documented in `profiler/mock/README.md`; times in it are seconds
 since the agent received the interaction, so the records are on the agent's time line. What the
@@ -21,11 +24,13 @@ from profiler.measure.records import (
     TokenParts,
     ToolCall,
     Usage,
+    Watched,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from profiler.endpoints.exchange import Reply, ToolSeen
     from profiler.measure.records import Record
 
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
@@ -40,6 +45,29 @@ _USAGE = (
 _PARTS = ("system", "tool_schemas", "history", "user", "tool_results", "overhead")
 _RATE_COUNTS = ("limit_requests", "remaining_requests", "limit_tokens", "remaining_tokens")
 _RATE_TIMES = ("reset_requests", "reset_tokens", "retry_after")
+
+
+def records_in(reply: Reply, trace_id: str) -> tuple[Record, ...]:
+    """Return what a reply tells. The agent's account is the fuller one: with it, nothing else."""
+    if reply.trace is not None:
+        return records_of(reply.trace, trace_id)
+    if reply.tools is None:
+        return ()
+    if not reply.tools:
+        return (Watched(trace_id=trace_id, observer=Observer.RESPONSE, llm_calls=False),)
+    return tuple(_tool_seen(tool, trace_id) for tool in reply.tools)
+
+
+def _tool_seen(tool: ToolSeen, trace_id: str) -> ToolCall:
+    return ToolCall(
+        trace_id=trace_id,
+        observer=Observer.RESPONSE,
+        clock=Timeline.HARNESS,
+        name=tool.name,
+        start_ns=tool.start_ns,
+        end_ns=tool.end_ns,
+        outcome=Outcome.AGENT_ERROR if tool.failed else Outcome.OK,
+    )
 
 
 def records_of(trace: Mapping[str, Any], trace_id: str) -> tuple[Record, ...]:

@@ -199,7 +199,7 @@ class Fold:
                 name = self.round_trips.name(record.tools)
                 inside.round_trips.append(round_trip_row(record, name))
             case Watched():
-                inside.watched = True
+                inside.watched = inside.watched or record.llm_calls
 
     def close(self) -> None:
         """Take what is still open: the journal has ended."""

@@ -6,8 +6,9 @@ that it saw,
 
 - an observer that reported an LLM call anywhere in the run means 0 LLM calls by reporting none; so
   does one that says that it watched the interaction (`Watched`), even if there was none in the run;
-- `response` and `otel`, which report tools, mean 0 tool calls by reporting none; a gateway, which
-  cannot see tools run, means nothing;
+- `response` and `otel`, which report tools, mean 0 tool calls by reporting none, unless all they
+  ever said is that they saw no tool call (`Watched` without LLM calls): perhaps the agent never
+  shows any; a gateway, which cannot see tools run, means nothing;
 - state operations are 0 only where the observer says so (`count` 0).
 
 An interaction that nobody saw (refused, or no answer came) is not observed: the coverage tells.
@@ -86,7 +87,7 @@ class Told:
 
     def __init__(self) -> None:
         self.llm_calls = self.tool_calls = 0
-        self.watched = False
+        self.watched = self.said = False
         self.numbers: set[str] = set()
         """The metrics that any call had a number for."""
 
@@ -105,7 +106,7 @@ class Told:
                 return self.watched and metric in _ZERO_WITHOUT_ANY_CALL
             return metric == "llm_calls" or metric in self.numbers
         if metric in ("tool_calls", "tool_time"):
-            watches = watches_tools or observer in TOOL_OBSERVERS
+            watches = watches_tools or (self.said and observer in TOOL_OBSERVERS)
             untimed = metric == "tool_time" and self.tool_calls and metric not in self.numbers
             return watches and not untimed
         return True
@@ -135,6 +136,7 @@ def inside_values(inside: Inside, told: Told, own_of_ns: int | None) -> list[int
     """
     calls, tools = inside.llm_calls, inside.tool_calls
     told.watched = told.watched or inside.watched
+    told.said = told.said or inside.watched or inside.events > 0
     values = _llm_values(calls, told) if calls else list(_NOTHING)
     tool_time = 0
     if tools:

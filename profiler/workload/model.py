@@ -87,6 +87,10 @@ def _weight(value: Any) -> float:
     return float(value)
 
 
+_LATER_SECTIONS = ("openai_responses", "anthropic_messages")
+"""Sections of `target` that came later: workloads without them keep the digest that they had."""
+
+
 class Load(Strict):
     """How much is sent, and when. `users` makes a closed loop, `rate` or a trace an open one.
 
@@ -271,6 +275,9 @@ class Workload(Strict):
         )
         headers = {name: text.raw for name, text in self.target.header_texts.items()}
         content["target"]["headers"] = headers
+        for name in _LATER_SECTIONS:
+            if content["target"][name] is None:
+                del content["target"][name]
         canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()
 

@@ -12,6 +12,7 @@ from pydantic import (
     InstanceOf,
     PlainSerializer,
     StrictBool,
+    StrictInt,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -28,6 +29,8 @@ BODY_NAMES = frozenset({"user", "session_id", "turn"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 120.0
+_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json")
+"""The protocols that have a section of their own in `target`."""
 
 
 def _from_environment(value: Any, info: ValidationInfo) -> EnvText:
@@ -85,16 +88,32 @@ class HttpJson(Strict):
         return body
 
 
+class OpenAiResponses(Strict):
+    """How the conversation goes on: the server keeps it, or it is sent whole with each turn."""
+
+    state: Literal["server", "resend"] = "server"
+
+
+class AnthropicMessages(Strict):
+    """What the protocol requires beside the messages."""
+
+    max_tokens: Annotated[StrictInt, Field(ge=1)] = 4096
+
+
 class Target(Strict):
     """The agent. Without a `url`, the shipped mock agent is started and used."""
 
     endpoint: FromEnvironment | None = Field(default=None, alias="url")
-    protocol: Literal["openai-chat", "http-json"] = "openai-chat"
+    protocol: Literal["openai-chat", "openai-responses", "anthropic-messages", "http-json"] = (
+        "openai-chat"
+    )
     model: Text | None = None
     stream: StrictBool = True
     http2: StrictBool = False
     header_texts: dict[str, FromEnvironment] = Field(default_factory=dict, alias="headers")
     timeout_s: PositiveDuration = Field(default=_DEFAULT_TIMEOUT_S, alias="timeout")
+    openai_responses: OpenAiResponses | None = None
+    anthropic_messages: AnthropicMessages | None = None
     http_json: HttpJson | None = None
 
     @property
@@ -155,9 +174,11 @@ class Target(Strict):
         if self.protocol == "http-json" and self.http_json is None:
             fix = "Add http_json with 'body' and 'reply'"
             raise problem("the protocol http-json needs 'http_json'", fix, below=("protocol",))
-        if self.protocol != "http-json" and self.http_json is not None:
-            fix = "Write protocol: http-json, or remove it"
-            raise problem(f"http_json has no use with {self.protocol}", fix, below=("http_json",))
+        for protocol in _WITH_SECTION:
+            name = protocol.replace("-", "_")
+            if protocol != self.protocol and getattr(self, name) is not None:
+                fix = f"Write protocol: {protocol}, or remove it"
+                raise problem(f"{name} has no use with {self.protocol}", fix, below=(name,))
         return self
 
 

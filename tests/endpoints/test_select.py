@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from profiler.endpoints.anthropic_messages import AnthropicMessages
 from profiler.endpoints.http_json import HttpJson
 from profiler.endpoints.openai_chat import OpenAiChat
+from profiler.endpoints.openai_responses import OpenAiResponses
 from profiler.endpoints.select import endpoint_for
 from profiler.errors import WorkloadError
 from profiler.workload.target import Target
@@ -16,6 +18,19 @@ def test_each_protocol_has_its_adapter():
         "http_json": {"body": {"message": "{{ user }}"}, "reply": "reply"},
     }
     assert isinstance(endpoint_for(Target.model_validate(described), "http://a"), HttpJson)
+
+
+def test_the_settings_of_a_protocol_reach_its_adapter():
+    for section, resend in (({}, False), ({"openai_responses": {"state": "resend"}}, True)):
+        target = Target.model_validate({"protocol": "openai-responses", "stream": False, **section})
+        responses = endpoint_for(target, "http://a")
+        assert isinstance(responses, OpenAiResponses)
+        assert (responses.resend, responses.stream) == (resend, False)
+    for section, most in (({}, 4096), ({"anthropic_messages": {"max_tokens": 9}}, 9)):
+        target = Target.model_validate({"protocol": "anthropic-messages", "model": "m", **section})
+        messages = endpoint_for(target, "http://a")
+        assert isinstance(messages, AnthropicMessages)
+        assert (messages.max_tokens, messages.model) == (most, "m")
 
 
 def test_http_json_without_a_template_is_refused():

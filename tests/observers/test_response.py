@@ -8,6 +8,7 @@ import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from profiler.endpoints.exchange import Reply, ToolSeen
 from profiler.measure.records import (
     LlmCall,
     Observer,
@@ -19,8 +20,9 @@ from profiler.measure.records import (
     TokenParts,
     ToolCall,
     Usage,
+    Watched,
 )
-from profiler.observers.response import records_of
+from profiler.observers.response import records_in, records_of
 
 TRACE = orjson.loads("""
 {"version": 1,
@@ -120,3 +122,23 @@ json_values = st.recursive(
 @example({"state_ops": [{"store": "s", "kind": [], "count": 1}]})
 def test_no_block_makes_it_raise(trace):
     records_of(trace, "t1")
+
+
+def test_the_tools_that_a_protocol_shows_are_timed_by_the_client():
+    tools = (ToolSeen(name="web_search", start_ns=5, end_ns=9), ToolSeen(name="f", failed=True))
+    common = {"trace_id": "t", "observer": Observer.RESPONSE, "clock": Timeline.HARNESS}
+    assert records_in(Reply(tools=tools), "t") == (
+        ToolCall(**common, name="web_search", start_ns=5, end_ns=9, outcome=Outcome.OK),
+        ToolCall(**common, name="f", outcome=Outcome.AGENT_ERROR),
+    )
+
+
+def test_no_tool_is_known_only_where_the_protocol_would_have_shown_it():
+    none = Watched(trace_id="t", observer=Observer.RESPONSE, llm_calls=False)
+    assert records_in(Reply(tools=()), "t") == (none,)
+    assert records_in(Reply(), "t") == ()
+
+
+def test_the_agents_own_account_is_taken_alone():
+    reply = Reply(trace=TRACE, tools=(ToolSeen(name="shown"),))
+    assert records_in(reply, "t") == records_of(TRACE, "t")

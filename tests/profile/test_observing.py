@@ -37,6 +37,20 @@ def numbers(profile: WorkloadProfile, metric: str) -> tuple[int, int, str]:
     return found.count, found.clusters.sum_s, found.source
 
 
+def test_a_protocol_that_shows_tools_tells_of_no_llm_call(tmp_path: Path):
+    none = Watched(trace_id="b", observer=Observer.RESPONSE, llm_calls=False)
+    tool = tool_call("a", "f", observer=Observer.RESPONSE)
+    profile = build_profile(write(tmp_path, tool, none, *(interaction(trace) for trace in "abc")))
+    assert numbers(profile, "tool_calls") == (2, 1, "response")  # of c nobody said anything
+    assert not {"llm_calls", "attempts", "llm_time", "own_time"} & set(profile.interaction)
+
+
+def test_a_protocol_that_never_showed_a_tool_tells_nothing(tmp_path: Path):
+    none = Watched(trace_id="a", observer=Observer.RESPONSE, llm_calls=False)
+    profile = build_profile(write(tmp_path, none, interaction("a")))
+    assert not {"llm_calls", "tool_calls", "tool_time"} & set(profile.interaction)
+
+
 def test_an_interaction_that_was_watched_without_a_call_has_none(tmp_path: Path):
     call = llm_call("a", observer=GATEWAY, attempts=1, start_ns=0, end_ns=5000)
     usage = Usage(input_tokens=7)

@@ -178,6 +178,17 @@ def test_a_mistake_in_a_scenario_is_one_line_with_its_place(
         ("target: {protocol: openai-caht}", "Did you mean 'openai-chat'?"),
         ("target: {protocol: http-json}", "needs 'http_json'"),
         ("target: {http_json: {body: {m: '{{ user }}'}, reply: x}}", "no use with openai-chat"),
+        ("target: {anthropic_messages: {max_tokens: 5}}", "no use with openai-chat"),
+        (
+            "target: {protocol: openai-responses, anthropic_messages: {}}",
+            "Write protocol: anthropic-messages, or remove it",
+        ),
+        ("target: {openai_responses: {}}", "openai_responses has no use with openai-chat"),
+        ("target: {protocol: openai-responses, openai_responses: {state: no}}", "resend, server"),
+        (
+            "target: {protocol: anthropic-messages, anthropic_messages: {max_tokens: 0}}",
+            "max_tokens",
+        ),
         ("target: {stream: 'yes'}", "should be true or false"),
         ("target: {model: 4}", "should be text, not 4. Put it in quotes"),
         ("target: {model: ''}", "the text is empty"),

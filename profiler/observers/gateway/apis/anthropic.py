@@ -8,23 +8,24 @@ has the first figures, and each `message_delta` cumulative ones: the last that a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from profiler.measure.records import Usage
-from profiler.observers.gateway.apis.reading import (
-    UNREADABLE,
-    EventReader,
-    Speaker,
-    Turn,
-    count,
+from profiler.endpoints.anthropic_messages import usage_from
+from profiler.endpoints.json_values import (
     index_of,
     json_text,
     mapping,
     mappings,
     parsed,
-    request_of,
     string,
     text_of,
+)
+from profiler.observers.gateway.apis.reading import (
+    UNREADABLE,
+    EventReader,
+    Speaker,
+    Turn,
+    request_of,
 )
 from profiler.observers.gateway.apis.values import (
     AnswerFault,
@@ -33,6 +34,9 @@ from profiler.observers.gateway.apis.values import (
     Countable,
     ToolAsked,
 )
+
+if TYPE_CHECKING:
+    from profiler.measure.records import Usage
 
 _DELTAS = {"text_delta": "text", "input_json_delta": "partial_json", "thinking_delta": "thinking"}
 
@@ -92,7 +96,7 @@ class Anthropic:
                     asked.append(ToolAsked(id=block["id"], name=name))
         return CallAnswer(
             model=string(body.get("model")),
-            usage=usage_of(body.get("usage")),
+            usage=usage_from(body.get("usage")),
             texts=tuple(text for text in texts if text),
             asked=tuple(asked),
             fault=AnswerFault.ERROR if body.get("type") == "error" else None,
@@ -101,24 +105,6 @@ class Anthropic:
     def stream(self) -> AnthropicStream:
         """Return a reader of message events."""
         return AnthropicStream()
-
-
-def usage_of(block: Any) -> Usage | None:
-    """Read `usage`. The whole input is known where `input_tokens` is."""
-    if not isinstance(block, dict):
-        return None
-    uncached = count(block.get("input_tokens"))
-    written = count(block.get("cache_creation_input_tokens"))
-    cached = count(block.get("cache_read_input_tokens"))
-    details = mapping(block.get("output_tokens_details"))
-    usage = Usage(
-        input_tokens=None if uncached is None else uncached + (written or 0) + (cached or 0),
-        output_tokens=count(block.get("output_tokens")),
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-        reasoning_tokens=count(details.get("thinking_tokens")),
-    )
-    return None if usage == Usage() else usage
 
 
 class AnthropicStream(EventReader):
@@ -164,7 +150,7 @@ class AnthropicStream(EventReader):
         self._block |= {key: item for key, item in mapping(usage).items() if item is not None}
 
     def _usage(self) -> Usage | None:
-        return usage_of(self._block)
+        return usage_from(self._block)
 
 
 def _turn(message: dict[str, Any]) -> Turn:

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from profiler.measure.records import Usage
-from profiler.observers.gateway.apis.reading import (
-    UNREADABLE,
-    EventReader,
-    Speaker,
-    Turn,
+from profiler.endpoints.json_values import (
     count,
     index_of,
     json_text,
     mapping,
     mappings,
     parsed,
-    request_of,
     string,
     text_of,
+)
+from profiler.measure.records import Usage
+from profiler.observers.gateway.apis.reading import (
+    UNREADABLE,
+    EventReader,
+    Speaker,
+    Turn,
+    request_of,
 )
 from profiler.observers.gateway.apis.values import (
     AnswerFault,

@@ -10,8 +10,9 @@ import json
 import re
 from typing import Any
 
+from profiler.endpoints.json_values import parsed, string
 from profiler.observers.gateway.apis.chat import ChatStream, usage_of
-from profiler.observers.gateway.apis.reading import UNREADABLE, parsed, string
+from profiler.observers.gateway.apis.reading import UNREADABLE
 from profiler.observers.gateway.apis.values import (
     AnswerFault,
     CallAnswer,

@@ -7,23 +7,24 @@ Shapes: https://platform.openai.com/docs/api-reference/responses and .../respons
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from profiler.measure.records import Usage
-from profiler.observers.gateway.apis.reading import (
-    UNREADABLE,
-    EventReader,
-    Speaker,
-    Turn,
-    count,
+from profiler.endpoints.json_values import (
     index_of,
     json_text,
     mapping,
     mappings,
     parsed,
-    request_of,
     string,
     text_of,
+)
+from profiler.endpoints.openai_responses import usage_from
+from profiler.observers.gateway.apis.reading import (
+    UNREADABLE,
+    EventReader,
+    Speaker,
+    Turn,
+    request_of,
 )
 from profiler.observers.gateway.apis.values import (
     AnswerFault,
@@ -32,6 +33,9 @@ from profiler.observers.gateway.apis.values import (
     Countable,
     ToolAsked,
 )
+
+if TYPE_CHECKING:
+    from profiler.measure.records import Usage
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _COUNTED_DELTAS = frozenset(
@@ -91,23 +95,6 @@ class Responses:
     def stream(self) -> ResponsesStream:
         """Return a reader of response events."""
         return ResponsesStream()
-
-
-def usage_of(block: Any) -> Usage | None:
-    """Read `usage`; what it does not say stays None."""
-    if not isinstance(block, dict):
-        return None
-    inner, outer = (
-        mapping(block.get(key)) for key in ("input_tokens_details", "output_tokens_details")
-    )
-    usage = Usage(
-        input_tokens=count(block.get("input_tokens")),
-        output_tokens=count(block.get("output_tokens")),
-        cached_input_tokens=count(inner.get("cached_tokens")),
-        cache_write_tokens=count(inner.get("cache_write_tokens")),
-        reasoning_tokens=count(outer.get("reasoning_tokens")),
-    )
-    return None if usage == Usage() else usage
 
 
 class ResponsesStream(EventReader):
@@ -247,7 +234,7 @@ def _answer(body: dict[str, Any]) -> CallAnswer:
     failed = body.get("error") is not None or body.get("status") == "failed"
     return CallAnswer(
         model=string(body.get("model")),
-        usage=usage_of(body.get("usage")),
+        usage=usage_from(body.get("usage")),
         texts=tuple(text for text in texts if text),
         asked=tuple(asked),
         fault=AnswerFault.ERROR if failed else None,
