@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from profiler.errors import UsageError
-from profiler.workload.importers.streaming import ImportKind
+from profiler.workload.importers.kinds import ImportKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

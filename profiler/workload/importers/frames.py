@@ -17,7 +17,8 @@ MOST_BYTES = 32 * 2**20
 _CHUNK_BYTES = 2**20
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRING = rb'(?:"[^"]*+"(?<!\\")|"[^"\\]*+(?:\\.[^"\\]*+)*+")'
+"""Without escapes up to its first quote, which the first branch finds sooner; or with them."""
 _TOKEN = re.compile(_STRING + rb'|["{}\[\]]', re.DOTALL)
 """A string, a bracket, or the quote of a string whose end is not in the buffer."""
 
@@ -106,14 +107,11 @@ class _Items:
         if not self._is_closed:
             yield self._lost("the array is not closed: what stands from here on was not read")
             return
-        while self._fill():
-            if rest := self._buffer[self._end :].strip(_BLANK):
-                self._end += self._buffer[self._end :].index(rest[:1])
-                yield self._lost("something after the array's end, which was not read")
-                return
+        while not self._buffer[self._end :].strip(_BLANK):
             self._end = len(self._buffer)
-        if self._buffer[self._end :].strip(_BLANK):
-            yield self._lost("something after the array's end, which was not read")
+            if not self._fill():
+                return
+        yield self._lost("something after the array's end, which was not read")
 
     def _fill(self) -> bool:
         """Drop what is done with and read more: as much as is kept, so that scanning is linear."""
@@ -139,7 +137,7 @@ class _Items:
             if byte != _QUOTE and self._depth == 0:
                 line += buffer.count(b"\n", counted, at)
                 counted = at
-                yield from self._between(line, at)
+                yield from self._between(at)
                 if byte not in _OPENING:
                     self._end = self._scanned = end
                     self._is_closed = True
@@ -158,16 +156,18 @@ class _Items:
                 line += buffer.count(b"\n", counted, end)
                 counted = end
 
-    def _between(self, line: int, at: int) -> Iterator[Frame]:
+    def _between(self, at: int) -> Iterator[Frame]:
         """Name what stands between two items and is none: a number, a text."""
         if self._buffer[self._end : at].strip(_BLANK + b","):
-            yield Frame(line, self._offset + self._end, b"", "not a JSON object")
+            yield self._lost("not a JSON object")
         self._end = at
 
     def _lost(self, why: str) -> Frame:
-        skipped = len(self._buffer) - len(self._buffer[self._end :].lstrip(_BLANK + b","))
-        line = self._line + self._buffer.count(b"\n", 0, skipped)
-        return Frame(line, self._offset + skipped, b"", why)
+        """Return the frame of what stands at `_end` and cannot be taken."""
+        rest = self._buffer[self._end :]
+        begin = len(self._buffer) - len(rest.lstrip(_BLANK + b","))
+        line = self._line + self._buffer.count(b"\n", 0, begin)
+        return Frame(line, self._offset + begin, b"", why)
 
 
 _QUOTE = ord('"')

@@ -80,7 +80,7 @@ def _checked_role(message: Any) -> str:
     if not isinstance(role, str) or role not in ROLES:
         raise RefusedError(f"the unknown role {shortened(role)}")
     content = message.get("content")
-    if not isinstance(content, str) and not is_content(content):
+    if not (isinstance(content, str) or is_content(content)):
         raise RefusedError("content that is neither text, null nor a list of parts")
     return role
 

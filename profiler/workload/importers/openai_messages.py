@@ -22,7 +22,7 @@ _LATEST_S = 1e11  # the year 5138; a larger number counts milliseconds
 def session(data: Any) -> Session:
     """Return the session of one line. Raises RefusedError."""
     if isinstance(data, list):
-        return session_of(None, data)
+        data = {"messages": data}
     if not isinstance(data, dict):
         raise RefusedError("neither a list of messages nor an object")
     if "messages" not in data:

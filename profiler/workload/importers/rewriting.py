@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from profiler.workload.conversations import Message
+    from profiler.workload.importers.kinds import ImportKind
     from profiler.workload.importers.messages import Session
     from profiler.workload.importers.redact import Redactor
     from profiler.workload.importers.sample import Place
-    from profiler.workload.importers.streaming import ImportKind
 
 
 class Rewriter:

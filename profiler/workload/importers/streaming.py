@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
 from profiler.workload.importers import openai_messages, sharegpt
 from profiler.workload.importers.frames import lines, lines_or_items
+from profiler.workload.importers.kinds import ImportKind
 from profiler.workload.importers.messages import RefusedError
 
 if TYPE_CHECKING:
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
     from profiler.workload.importers.frames import Frame
     from profiler.workload.importers.messages import Session
-
-
-class ImportKind(StrEnum):
-    """Which format a file has."""
-
-    OPENAI_MESSAGES = "openai-messages"
-    SHAREGPT = "sharegpt"
 
 
 class Imported(NamedTuple):

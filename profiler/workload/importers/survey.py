@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from profiler.workload.conversations import Message
+    from profiler.workload.importers.kinds import ImportKind
     from profiler.workload.importers.messages import Session
-    from profiler.workload.importers.streaming import ImportKind
 
 REPEATED = "an id that was used before: such sessions get an id with their line"
 _MOST_LINES, _MOST_REASONS = 5, 50
