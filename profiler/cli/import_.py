@@ -167,7 +167,7 @@ def _surveyed(
 
 def _progress(shown: ExitStack, total: int) -> Callable[[int], None] | None:
     """Show a bar for a large file, where there is a terminal."""
-    if total < _PROGRESS_FROM_BYTES or not sys.stderr.isatty():
+    if total < _PROGRESS_FROM_BYTES or not _is_terminal():
         return None
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
@@ -183,6 +183,10 @@ def _progress(shown: ExitStack, total: int) -> Callable[[int], None] | None:
     )
     task = bar.add_task("reading", total=total)
     return lambda done: bar.update(task, completed=done)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty()
 
 
 def _rate_per_s(found: Survey) -> float | None:

@@ -163,3 +163,20 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch, capsys, tmp_path, file
     with pytest.raises(SystemExit):
         cli.main()
     assert message in capsys.readouterr().err
+
+
+def test_a_large_file_shows_how_far_it_is_on_a_terminal_and_nowhere_else(monkeypatch, importing):
+    from profiler.cli import import_
+
+    monkeypatch.setattr(import_, "_PROGRESS_FROM_BYTES", 1)
+    monkeypatch.setenv("TERM", "dumb")
+    told = []
+    monkeypatch.setattr(
+        "rich.progress.Progress.update", lambda *_, completed: told.append(completed)
+    )
+    assert importing(LINE)[0] == 0
+    assert told == []
+    monkeypatch.setattr(import_, "_is_terminal", lambda: True)
+    code, out, _ = importing(LINE, "--force")
+    assert (code, told) == (0, [len(LINE)])
+    assert "wrote" in out

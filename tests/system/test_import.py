@@ -48,7 +48,7 @@ SHAREGPT = """[
    {"from": "system", "value": "Be kind."},
    {"from": "human", "value": "Find two."},
    {"from": "gpt", "value":
-     "<tool_call>{\\"name\\": \\"find\\"}</tool_call><tool_call>{\\"name\\": \\"log\\"}</tool_call>"},
+     "<tool_call>{\\"name\\":\\"find\\"}</tool_call><tool_call>{\\"name\\":\\"log\\"}</tool_call>"},
    {"from": "tool", "value": "<tool_response>A</tool_response><tool_response>B</tool_response>"},
    {"from": "gpt", "value": "A and B."},
    {"from": "tool", "value": "nobody asked for this"}]}
