@@ -7,9 +7,13 @@ import shutil
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from profiler.errors import UsageError
 from profiler.measure import JOURNAL_NAME, SHARDS_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RESULTS = Path("results")
 PROFILE_NAME = "profile.json"
@@ -90,18 +94,28 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises `UsageError` where the place cannot be written.
     """
+    write_parts(path, (data,))
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file as `write_whole` does, of parts that need not be in memory together.
+
+    Whatever `parts` raises leaves the old file, too.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
-            stream.write(data)
+            stream.writelines(parts)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as exc:
-        temporary.unlink(missing_ok=True)
         raise UsageError(
             f"cannot write the file: {exc.strerror}",
             where=str(path),
             fix="Give a place that is writable and has space",
         ) from exc
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -75,6 +75,16 @@ def content_text(content: Any) -> str:
     return "".join(part["text"] for part in content if part.get("type") == "text")
 
 
+def is_content(content: Any) -> bool:
+    """Say whether this may be a message's content: a string, None, or a list of parts."""
+    if content is None or isinstance(content, str):
+        return True
+    return isinstance(content, list) and all(
+        isinstance(part, dict) and (part.get("type") != "text" or isinstance(part.get("text"), str))
+        for part in content
+    )
+
+
 def read_conversations(path: Path) -> tuple[Conversation, ...]:
     """Read a file of conversations. Raises WorkloadError with file and line."""
     return read_recordings(path).conversations
@@ -154,18 +164,9 @@ def _check_message(index: int, message: Any) -> None:
         what = f"{at} has the unknown role {role!r}"
         raise _LineError(what, did_you_mean(str(role), ROLES))
     content = message.get("content")
-    if not _is_content(content):
+    if not is_content(content):
         what = f"the content of {at} is neither text, null nor a list of content parts"
         raise _LineError(what, "Write it as OpenAI's chat messages have it")
     if role == "user" and not content_text(content).strip():
         what = f"{at} is a user message without text"
         raise _LineError(what, "Remove it, or write what the user said")
-
-
-def _is_content(content: Any) -> bool:
-    if content is None or isinstance(content, str):
-        return True
-    return isinstance(content, list) and all(
-        isinstance(part, dict) and (part.get("type") != "text" or isinstance(part.get("text"), str))
-        for part in content
-    )

@@ -1,0 +1,100 @@
+"""What an import saw, in words: counts, what was skipped, and how well the sample keeps the mix."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from profiler.workload.importers.redact import KINDS
+from profiler.workload.importers.sample import largest_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from profiler.workload.importers.survey import Findings, Survey, Tally
+
+KEPT, CLOSE = 0.01, 0.05
+"""Up to which largest difference a sample is said to keep the mix, or to be close to it."""
+
+
+def import_summary(
+    source: str,
+    found: Survey,
+    taken: Tally,
+    *,
+    seed: int,
+    redacted: Mapping[str, int] | None,
+) -> list[str]:
+    """Return the lines to print; `redacted` is None where nothing was to be redacted."""
+    out = [f"{source}: {_sized(found.whole)}", f"  {_lengths(found.whole)}"]
+    if found.begun_s is not None:
+        first, last = map(_time, found.begun_s)
+        out.append(f"  recorded from {first} to {last}")
+    if found.skipped.total:
+        out.append(f"skipped: {found.skipped.total:,}")
+        out.extend(_findings(found.skipped))
+    if found.odd.total:
+        out.append("taken, but odd:")
+        out.extend(_findings(found.odd))
+    if found.chosen is None or taken.sessions == found.whole.sessions:
+        out.append("taken: every session")
+    else:
+        out.append(f"taken: {_sized(taken)} (seed {seed})")
+        out.append(f"  {mix_sentence(found.whole.turns, taken.turns)}")
+    if redacted is None:
+        out.append("not redacted: --redact replaces e-mail addresses, phone numbers, keys, cards")
+    else:
+        replaced = [f"{redacted[kind]:,} {KINDS[kind]}" for kind in KINDS if redacted.get(kind)]
+        out.append(f"redacted: {', '.join(replaced) or 'nothing was found'}")
+    return out
+
+
+def mix_sentence(whole: Mapping[int, int], part: Mapping[int, int]) -> str:
+    """Say by how much the turns per session of a sample differ from the whole's."""
+    difference, turns = largest_difference(whole, part)
+    if difference <= KEPT:
+        verdict = "keeps the mix of long and short sessions"
+    elif difference <= CLOSE:
+        verdict = "is close to the mix of long and short sessions"
+    else:
+        verdict = "is only roughly the mix of long and short sessions; take more with --sessions"
+    if difference == 0:
+        return f"the sample {verdict}: turns per session are distributed alike"
+    return (
+        f"the sample {verdict}: the share of sessions with at most {_plural(turns, 'turn')} "
+        f"is off by {difference * 100:.2g} percentage points, all others by less or as much"
+    )
+
+
+def _sized(tally: Tally) -> str:
+    parts = [_plural(tally.sessions, "session"), _plural(tally.interactions, "turn")]
+    if tally.tokens is not None:
+        parts.append(_plural(tally.tokens, "token"))
+    return ", ".join(parts)
+
+
+def _lengths(tally: Tally) -> str:
+    turns = tally.turns
+    half, passed = tally.sessions / 2, 0
+    median = 0
+    for length in sorted(turns):
+        passed += turns[length]
+        median = length
+        if passed >= half:
+            break
+    return f"turns per session: {min(turns)} to {max(turns)}, median {median}"
+
+
+def _findings(findings: Findings) -> Iterator[str]:
+    for what, count in findings.counts.most_common():
+        lines = findings.first_lines[what]
+        named = ", ".join(map(str, lines)) + (", ..." if count > len(lines) else "")
+        yield f"  {count:>7,}  {what} (line {named})"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

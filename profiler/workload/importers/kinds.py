@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ImportKind(StrEnum):
+    """Which format a file has."""
+
+    OPENAI_MESSAGES = "openai-messages"
+    SHAREGPT = "sharegpt"

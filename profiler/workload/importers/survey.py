@@ -1,0 +1,128 @@
+"""The first pass over a file: what is in it, what cannot be taken, and which sessions to take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from profiler.workload.importers.duplicates import Ids
+from profiler.workload.importers.sample import Place, Sampler
+from profiler.workload.importers.streaming import Problem, sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from profiler.workload.conversations import Message
+    from profiler.workload.importers.kinds import ImportKind
+    from profiler.workload.importers.messages import Session
+
+REPEATED = "an id that was used before: such sessions get an id with their line"
+_MOST_LINES, _MOST_REASONS = 5, 50
+_REST = "for other reasons"
+
+
+class Findings:
+    """How often something was found, and the first lines where; bounded, whatever the file has."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first_lines: dict[str, list[int]] = {}
+
+    def add(self, what: str, line: int) -> None:
+        """Count one more."""
+        if what not in self.counts and len(self.counts) >= _MOST_REASONS:
+            what = _REST
+        self.counts[what] += 1
+        lines = self.first_lines.setdefault(what, [])
+        if len(lines) < _MOST_LINES:
+            lines.append(line)
+
+    @property
+    def total(self) -> int:
+        """How many there are in all."""
+        return self.counts.total()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sessions, by their turns; `tokens` is None where none were counted."""
+
+    turns: Counter[int] = field(default_factory=Counter)
+    messages: int = 0
+    tokens: int | None = None
+
+    def add(self, session: Session, count: Callable[[Message], int] | None) -> None:
+        """Count a session."""
+        self.turns[session.turns] += 1
+        self.messages += len(session.messages)
+        if count is not None:
+            self.tokens = (self.tokens or 0) + sum(map(count, session.messages))
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are."""
+        return self.turns.total()
+
+    @property
+    def interactions(self) -> int:
+        """How many turns they have together."""
+        return sum(turns * sessions for turns, sessions in self.turns.items())
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a file holds. `chosen` are the sessions to take, None for all of them.
+
+    `begun_s` is when the first and the last session with a time began, in seconds since 1970.
+    """
+
+    whole: Tally = field(default_factory=Tally)
+    skipped: Findings = field(default_factory=Findings)
+    odd: Findings = field(default_factory=Findings)
+    begun_s: tuple[float, float] | None = None
+    chosen: list[Place] | None = None
+
+
+def survey(
+    stream: BinaryIO,
+    kind: ImportKind,
+    *,
+    size: int | None,
+    seed: int,
+    count: Callable[[Message], int] | None = None,
+    advanced: Callable[[int], None] | None = None,
+) -> Survey:
+    """Read a whole file and choose `size` of its sessions.
+
+    `count` gives the tokens of a message; `advanced` is told how many bytes were read so far.
+    """
+    found = Survey()
+    sampler = Sampler(size, seed=seed) if size is not None else None
+    with Ids() as ids:
+        for number, item in enumerate(sessions(stream, kind)):
+            if advanced is not None and number % _EVERY == 0:
+                advanced(stream.tell())
+            if isinstance(item, Problem):
+                found.skipped.add(item.what, item.line)
+                continue
+            line, offset, length, session = item
+            found.whole.add(session, count)
+            for note in session.notes:
+                found.odd.add(note, line)
+            if session.id is not None:
+                ids.add(session.id, line)
+            if session.begin_s is not None:
+                first, last = found.begun_s or (session.begin_s, session.begin_s)
+                found.begun_s = min(first, session.begin_s), max(last, session.begin_s)
+            if sampler is not None:
+                sampler.add(session.turns, Place(offset, length, line))
+        for line in ids.repeated():
+            found.odd.add(REPEATED, line)
+    if sampler is not None:
+        found.chosen = sampler.chosen()
+    return found
+
+
+_EVERY = 256

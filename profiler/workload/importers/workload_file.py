@@ -1,0 +1,94 @@
+"""The workload file that is written beside imported conversations: it runs as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+_USERS = 8
+_WARMUP = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where conversations came from: `sessions` of the `of_sessions` in the file `source`.
+
+    `rate_per_s` is how often sessions began when they were recorded, None where nothing tells.
+    """
+
+    name: str
+    source: str
+    kind: str
+    sessions: int
+    of_sessions: int
+    interactions: int
+    seed: int
+    redacted: bool
+    rate_per_s: float | None = None
+
+
+def workload_yaml(origin: Origin, conversations: str) -> str:
+    """Return a commented workload; `conversations` is the data file, relative to it."""
+    users = _key("users", min(_USERS, origin.sessions))
+    sessions = _key("sessions", origin.sessions)
+    warmup = _key("warmup", min(_WARMUP, origin.interactions // 10))
+    if origin.sessions == origin.of_sessions:
+        sample = f"all of its {origin.sessions:,} sessions"
+    else:
+        sample = (
+            f"{origin.sessions:,} of its {origin.of_sessions:,} sessions, drawn with seed "
+            f"{origin.seed}"
+        )
+    redacted = "redacted" if origin.redacted else "not redacted: it may hold personal data"
+    rate = ""
+    if origin.rate_per_s is not None:
+        rate = f"""\
+  {_key("# rate", _rate(origin.rate_per_s))}# open loop, in place of users: as it was recorded
+"""
+    return f"""\
+# Imported by `agent-profiler import {origin.kind}` from {_one_line(origin.source)}:
+# {sample}, {origin.interactions:,} user messages in all; {redacted}.
+# The agent under test answers them for itself; only the users' side is sent.
+
+name: {_quoted(origin.name)}
+
+target:
+  # No url: the mock agent is started for the run, and answers as was recorded. Point it at your
+  # agent with --url, or write the url here.
+  protocol: openai-chat       # or http-json, for an agent with a protocol of its own
+  stream: true                # streaming gives the time to the first token
+  timeout: 120s               # of one interaction
+  # headers:
+  #   authorization: "Bearer ${{AGENT_TOKEN}}"    # from the environment, never written down
+
+load:
+  {users}# closed loop: so many at a time, each waits for the reply
+{rate}\
+  {sessions}# whole sessions, each once
+  {warmup}# interactions before them, left out of every figure
+  seed: 1                     # the same seed draws the same sessions in the same order
+
+scenarios:
+  - name: {_quoted(origin.name)}
+    conversations: {_quoted(conversations)}
+    # think_time: {{lognormal: {{median: 5s, p95: 30s}}}}     # a person's pause before a message
+"""
+
+
+def _key(name: str, value: object) -> str:
+    """Return a key and its value, up to the column where comments begin."""
+    return f"{f'{name}: {value}':<27} "
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:.3g}/s" if per_s >= 0.01 else f"{per_s * 3600:.3g}/h"  # noqa: PLR2004
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a double-quoted YAML scalar: JSON is one."""
+    return orjson.dumps(text).decode()
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,182 @@
+"""`agent-profiler import`: what is written, what is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from profiler.cli import app as cli
+from profiler.workload.load import load_workload
+
+LINE = '{"id": "a", "messages": [{"role": "user", "content": "I am a@b.example"}]}\n'
+
+
+@pytest.fixture
+def importing(monkeypatch, capsys, tmp_path):
+    """Run `import openai-messages in.jsonl` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str | bytes, *options: object, kind="openai-messages", out="w/x.yaml"):
+        data = text if isinstance(text, bytes) else text.encode()
+        (tmp_path / "in.jsonl").write_bytes(data)
+        arguments = ["import", kind, "in.jsonl", "-o", out, *map(str, options)]
+        monkeypatch.setattr(sys, "argv", ["agent-profiler", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out_text, err = capsys.readouterr()
+        return ended.value.code, out_text, err
+
+    return run
+
+
+def test_a_workload_and_its_conversations_are_written_and_load(importing, tmp_path):
+    code, out, _ = importing(LINE)
+    assert code == 0
+    assert "in.jsonl: 1 session, 1 turn" in out
+    assert "wrote w/x.yaml and w/data/x.jsonl" in out
+    workload = load_workload(tmp_path / "w/x.yaml")
+    (scenario,) = workload.scenarios
+    assert (workload.name, workload.load.sessions, workload.load.users) == ("x", 1, 1)
+    assert [c.id for c in scenario.conversations.conversations] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["with 'quotes' and: colon", "007", "a#b"])
+def test_any_file_name_makes_a_workload_that_loads(importing, tmp_path, name):
+    assert importing(LINE, out=f"{name}.yaml")[0] == 0
+    assert load_workload(tmp_path / f"{name}.yaml").name == name
+
+
+def test_sessions_are_drawn_by_seed(importing, tmp_path):
+    lines = "".join(LINE.replace('"a"', f'"{number}"') for number in range(50))
+
+    def drawn(*options):
+        code, out, _ = importing(lines, "--force", *options)
+        assert code == 0
+        text = (tmp_path / "w/data/x.jsonl").read_text()
+        return [json.loads(line)["id"] for line in text.splitlines()], out
+
+    first, out = drawn("--sessions", 5)
+    assert len(first) == 5
+    assert "distributed alike" in out
+    assert drawn("--sessions", 5)[0] == first
+    assert drawn("--sessions", 5, "--seed", 2)[0] != first
+    assert len(drawn("--sessions", "all")[0]) == 50
+
+
+def test_redaction_is_on_request_and_own_patterns_imply_it(importing, tmp_path):
+    data = tmp_path / "w/data/x.jsonl"
+    _, out, _ = importing(LINE)
+    assert "a@b.example" in data.read_text()
+    assert "not redacted" in out
+    assert "may hold personal data" in (tmp_path / "w/x.yaml").read_text()
+    _, out, _ = importing(LINE, "--force", "--redact")
+    assert "I am [email]" in data.read_text()
+    assert "redacted: 1 e-mail addresses" in out
+    importing(LINE, "--force", "--redact-pattern", "I am")
+    assert "[redacted] [email]" in data.read_text()
+
+
+def test_tokens_are_counted_on_request(importing):
+    """3 for the message, 1 for its role, and of the text: Hi, one."""
+    _, out, _ = importing('[{"role": "user", "content": "Hi"}]', "--count-tokens")
+    assert "1 session, 1 turn, 5 tokens" in out
+
+
+def test_times_become_a_rate_that_is_suggested(importing, tmp_path):
+    """Three sessions begin within 100 seconds: two gaps, 0.02 a second."""
+    lines = "".join(
+        LINE.replace('"id": "a"', f'"timestamp": {time}') for time in (1000, 1010, 1100)
+    )
+    assert importing(lines)[0] == 0
+    assert "# rate: 0.02/s" in (tmp_path / "w/x.yaml").read_text()
+
+
+def test_broken_lines_are_skipped_and_named(importing):
+    code, out, _ = importing(LINE + "{oops\n")
+    assert code == 0
+    assert "not JSON (line 2)" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no session in the file"),
+        ("{oops\n[]\n{oops\n", "in.jsonl:1: none of 3 lines can be taken, 2 of them for this: not"),
+        ("\ufeff".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_taken_is_an_error(importing, tmp_path, text, message):
+    code, _, err = importing(text)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "w").exists()
+
+
+def test_nothing_is_overwritten_without_force(importing, tmp_path):
+    assert importing(LINE)[0] == 0
+    code, _, err = importing(LINE)
+    assert code == 2
+    assert "--force" in err
+    (tmp_path / "w/x.yaml").unlink()
+    code, _, err = importing(LINE)
+    assert "w/data/x.jsonl" in err
+    assert importing(LINE, "--force")[0] == 0
+
+
+def test_the_file_itself_is_never_overwritten(importing, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/x.jsonl").symlink_to(tmp_path / "in.jsonl")
+    code, _, err = importing(LINE, "--force", out="x.yaml")
+    assert code == 2
+    assert "the file to import" in err
+    assert (tmp_path / "in.jsonl").read_text() == LINE
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--sessions", "0"), "--sessions"),
+        (("--sessions", "many"), "--sessions"),
+        (("--redact-pattern", "("), "no regular expression"),
+    ],
+)
+def test_options_that_cannot_be_used_are_named(importing, options, message):
+    code, _, err = importing(LINE, *options)
+    assert code == 2
+    assert message in err
+
+
+def test_a_workload_is_a_yaml_file_and_a_kind_is_one_of_those(importing):
+    assert "a .yaml file" in importing(LINE, out="x.jsonl")[2]
+    code, _, err = importing(LINE, kind="nonsense")
+    assert code == 2
+    assert "sharegpt" in err
+
+
+@pytest.mark.parametrize(("file", "message"), [("nowhere.jsonl", "cannot read"), (".", "no file")])
+def test_a_file_that_cannot_be_read_is_named(monkeypatch, capsys, tmp_path, file, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["x", "import", "sharegpt", file, "-o", "x.yaml"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert message in capsys.readouterr().err
+
+
+def test_a_large_file_shows_how_far_it_is_on_a_terminal_and_nowhere_else(monkeypatch, importing):
+    from profiler.cli import import_
+
+    monkeypatch.setattr(import_, "_PROGRESS_FROM_BYTES", 1)
+    monkeypatch.setenv("TERM", "dumb")
+    told = []
+    monkeypatch.setattr(
+        "rich.progress.Progress.update", lambda *_, completed: told.append(completed)
+    )
+    assert importing(LINE)[0] == 0
+    assert told == []
+    monkeypatch.setattr(import_, "_is_terminal", lambda: True)
+    code, out, _ = importing(LINE, "--force")
+    assert (code, told) == (0, [len(LINE)])
+    assert "wrote" in out

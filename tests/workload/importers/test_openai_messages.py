@@ -1,0 +1,101 @@
+from typing import Any
+
+import pytest
+
+from profiler.workload.importers.messages import ORPHAN, RefusedError
+from profiler.workload.importers.openai_messages import session
+
+ASK = {"role": "user", "content": "Where is it?"}
+ANSWER = {"role": "assistant", "content": "There."}
+
+
+def call(call_id: str = "c1", arguments: Any = "{}") -> dict[str, Any]:
+    function = {"name": "find", "arguments": arguments}
+    asked = {"id": call_id, "type": "function", "function": function}
+    return {"role": "assistant", "content": None, "tool_calls": [asked]}
+
+
+def result(call_id: str = "c1") -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call_id, "content": "here"}
+
+
+def test_a_line_is_a_list_of_messages_or_an_object_with_them() -> None:
+    bare, named = session([ASK, ANSWER]), session({"id": "a", "messages": [ASK, ANSWER], "x": 1})
+    assert (bare.id, named.id) == (None, "a")
+    assert bare.messages == named.messages == [ASK, ANSWER]
+    assert bare.turns == named.turns == 1
+
+
+@pytest.mark.parametrize(("given", "expected"), [(7, "7"), ("", None), (None, None)])
+def test_an_id_may_be_a_number_or_left_out(given: Any, expected: Any) -> None:
+    assert session({"id": given, "messages": [ASK]}).id == expected
+
+
+def test_messages_are_kept_as_they_are_tool_calls_included() -> None:
+    messages = [ASK, call(), result(), ANSWER, ASK]
+    read = session(messages)
+    assert read.messages == messages
+    assert (read.turns, read.notes) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (7, "neither a list of messages nor an object"),
+        ({"text": "x"}, "without 'messages'"),
+        ({"messages": None}, "no list"),
+        ([], "an empty conversation"),
+        ([ANSWER], "no user message"),
+        ([ASK, "x"], "not an object"),
+        ([{"role": "narrator", "content": "x"}], "the unknown role 'narrator'"),
+        ([{"role": ["user"], "content": "x"}], "the unknown role 'list'"),
+        ([{"role": "user", "content": 7}], "neither text, null nor a list of parts"),
+        ([{"role": "user", "content": " "}], "a user message without text"),
+        ([ASK, {"role": "assistant", "tool_calls": {"a": 1}}], "tool calls that are no list"),
+        ([ASK, {"role": "assistant", "tool_calls": [{"id": "1"}]}], "without a function's name"),
+        ({"id": [1], "messages": [ASK]}, "an id that is neither text nor a number"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused_with_its_reason(data: Any, reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        session(data)
+
+
+def test_a_tool_result_without_a_call_is_kept_and_noted() -> None:
+    read = session([ASK, call("c1"), result("c2"), ANSWER])
+    assert read.notes == (ORPHAN,)
+    assert read.messages[2] == result("c2")
+
+
+def test_a_result_of_the_older_kind_belongs_to_a_call_of_its_name() -> None:
+    asked = {"role": "assistant", "function_call": {"name": "find", "arguments": "{}"}}
+    told = {"role": "function", "name": "find", "content": "here"}
+    assert session([ASK, asked, told]).notes == ()
+    assert session([ASK, told]).notes == (ORPHAN,)
+
+
+def test_arguments_that_are_an_object_become_text_and_that_is_noted() -> None:
+    read = session([ASK, call(arguments={"id": 1}), result()])
+    assert read.messages[1]["tool_calls"][0]["function"]["arguments"] == '{"id":1}'
+    assert "written as JSON text" in read.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        (86_400, 86_400.0),
+        (1_700_000_000_000, 1_700_000_000.0),
+        ("1970-01-02T00:00:00Z", 86_400.0),
+        ("1970-01-02T02:00:00+02:00", 86_400.0),
+        ("1970-01-02", 86_400.0),
+    ],
+)
+def test_times_are_seconds_milliseconds_or_iso_8601(time: Any, expected: float) -> None:
+    assert session({"timestamp": time, "messages": [ASK]}).begin_s == expected
+    assert session([{**ASK, "created_at": time}]).begin_s == expected
+
+
+@pytest.mark.parametrize("time", ["soon", True, -1, {"a": 1}])
+def test_a_time_that_is_none_is_noted(time: Any) -> None:
+    read = session({"created_at": time, "messages": [ASK]})
+    assert (read.begin_s, read.notes) == (None, ("a timestamp that is no time",))
