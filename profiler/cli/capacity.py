@@ -13,7 +13,7 @@ from uuid import uuid4
 from profiler import __version__
 from profiler.cli.capacity_step import Setting, StepRuns, forget_last, run_part, step_of
 from profiler.cli.files import MOCK_LOG_NAME, TRUTH_NAME, new_run_dir, write_whole
-from profiler.cli.mock_process import mock_agent
+from profiler.cli.mock_process import mock_agent, mock_path
 from profiler.errors import (
     GateFailedError,
     InconclusiveError,
@@ -158,8 +158,7 @@ def _target_url(options: CapacityOptions, root: Path) -> Iterator[str]:
         seed=workload.load.seed,
         speed=options.mock_speed,
     ) as announced:
-        path = "/chat" if workload.target.protocol == "http-json" else "/v1/chat/completions"
-        yield f"{announced['agent']}{path}"
+        yield f"{announced['agent']}{mock_path(workload.target.protocol)}"
 
 
 class _Finder:

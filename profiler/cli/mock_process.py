@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from profiler.errors import AgentProfilerError
+from profiler.errors import AgentProfilerError, WorkloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +53,18 @@ def mock_llm(
     fix = "Try `agent-profiler mock llm`, or give --upstream of a provider of your own"
     with _mock("llm", _options(recordings, truth, seed, speed), log, fix) as announced:
         yield announced
+
+
+def mock_path(protocol: str) -> str:
+    """Return where the mock agent speaks a protocol. Raises `WorkloadError` where it does not."""
+    paths = {"openai-chat": "/v1/chat/completions", "http-json": "/chat"}
+    if protocol not in paths:
+        raise WorkloadError(
+            f"the mock agent does not speak {protocol}",
+            where="target.protocol",
+            fix="Give --url of an agent that does",
+        )
+    return paths[protocol]
 
 
 def _options(recordings: Sequence[Path], truth: Path, seed: int, speed: float) -> list[str]:

@@ -168,8 +168,9 @@ def _recordings(workload: Workload) -> list[Path]:
 
 
 def _mock_url(workload: Workload, announced: Mapping[str, Any]) -> str:
-    path = "/chat" if workload.target.protocol == "http-json" else "/v1/chat/completions"
-    return f"{announced['agent']}{path}"
+    from profiler.cli.mock_process import mock_path
+
+    return f"{announced['agent']}{mock_path(workload.target.protocol)}"
 
 
 def _dir_name(options: RunOptions) -> str:

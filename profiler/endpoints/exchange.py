@@ -37,7 +37,8 @@ class Reply:
 
     `text` is what the user sees. `error_kind` is set where the response breaks the protocol
     (`is_protocol_error`) or carries an error inside. `trace` is the agent's own account of what it
-    did, untouched: `observers.response` reads it.
+    did, untouched: `observers.response` reads it. `carried` is for the adapter alone: what the next
+    turn sends again of this answer.
     """
 
     text: str = ""
@@ -46,6 +47,7 @@ class Reply:
     usage: Usage | None = None
     trace: Mapping[str, Any] | None = None
     body: Any = None
+    carried: Any = None
     error_kind: str | None = None
     error_detail: str | None = None
     is_protocol_error: bool = False

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from profiler.endpoints.ag_ui import AgUi
 from profiler.endpoints.http_json import HttpJson
 from profiler.endpoints.openai_chat import OpenAiChat
+from profiler.endpoints.vercel_ai import VercelAi
 from profiler.errors import WorkloadError
 
 if TYPE_CHECKING:
@@ -28,5 +30,9 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
                     fix="Say what the request body is and where the reply is in the answer",
                 )
             return HttpJson(url=url, template=target.http_json, headers=target.headers)
+        case "ag-ui":
+            return AgUi(url=url, headers=target.headers)
+        case "vercel-ai":
+            return VercelAi(url=url, headers=target.headers)
         case _:
             assert_never(target.protocol)

@@ -234,11 +234,13 @@ class ToolRoundTrip:
 class Watched:
     """An interaction of which an observer would have seen every call, and saw none: zero is known.
 
-    Written only where an observer has nothing else to say of an interaction.
+    Written only where an observer has nothing else to say of an interaction. `tools_only`: it would
+    have seen every tool call, and LLM calls not.
     """
 
     trace_id: str
     observer: Observer
+    tools_only: bool = False
 
 
 @value

@@ -218,7 +218,7 @@ class Fold:
                 name = self.round_trips.name(record.tools)
                 inside.round_trips.append(round_trip_row(record, name))
             case Watched():
-                inside.watched = True
+                inside.watched = inside.watched or not record.tools_only
 
     def close(self) -> None:
         """Take what is still open: the journal has ended."""

@@ -89,7 +89,7 @@ class Target(Strict):
     """The agent. Without a `url`, the shipped mock agent is started and used."""
 
     endpoint: FromEnvironment | None = Field(default=None, alias="url")
-    protocol: Literal["openai-chat", "http-json"] = "openai-chat"
+    protocol: Literal["openai-chat", "http-json", "ag-ui", "vercel-ai"] = "openai-chat"
     model: Text | None = None
     stream: StrictBool = True
     http2: StrictBool = False
