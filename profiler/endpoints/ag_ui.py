@@ -7,7 +7,7 @@ calls, and no LLM calls: steps are phases that an agent names as it likes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -254,7 +254,7 @@ class _Run:
 
     def _message(self, name: str, role: str) -> dict[str, Any]:
         """Return the message with this id, made if it is new."""
-        for held in reversed(self.messages):
+        for held in self.messages[::-1]:
             if text_of(held, "id") == name:
                 return held
         made: dict[str, Any] = {"id": name, "role": role, "content": ""}
@@ -272,11 +272,12 @@ class _Run:
 
     def _call(self, call: str) -> dict[str, Any]:
         """Return a tool call of the thread; empty where there is none."""
-        for message in reversed(self.messages):
+        for message in self.messages[::-1]:
             calls = message.get("toolCalls")
-            for made in filter(_is_mapping, calls if isinstance(calls, list) else ()):
-                if text_of(made, "id") == call:
-                    return made
+            for made in calls if isinstance(calls, list) else ():
+                if isinstance(made, dict) and made.get("id") == call:
+                    found: dict[str, Any] = made
+                    return found
         return {}
 
     def _restate(self, messages: Any) -> None:
@@ -293,10 +294,6 @@ class _Run:
         if not held:
             held = next((m for m in reversed(self.messages) if m.get("id") == entity), {})
         held["encryptedValue"] = sealed
-
-
-def _is_mapping(value: Any) -> TypeGuard[dict[str, Any]]:
-    return isinstance(value, dict)
 
 
 def _usage(entries: Any) -> Usage | None:

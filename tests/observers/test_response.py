@@ -19,6 +19,7 @@ from profiler.measure.records import (
     TokenParts,
     ToolCall,
     Usage,
+    Watched,
 )
 from profiler.observers.response import records_of
 
@@ -90,6 +91,12 @@ def test_what_the_block_leaves_out_is_not_observed():
     assert isinstance(call, LlmCall)
     assert (call.usage, call.tokens, call.start_ns, call.attempts) == (None, None, None, None)
     assert call.tool_calls is None
+
+
+def test_an_empty_list_of_tools_says_that_there_were_none_and_nothing_of_llm_calls():
+    watched = Watched(trace_id="t1", observer=Observer.RESPONSE, tools_only=True)
+    assert records_of({"tool_calls": []}, "t1") == (watched,)
+    assert records_of({"tool_calls": [], "llm_calls": []}, "t1") == ()
 
 
 def test_values_in_a_wrong_form_are_left_out_and_the_rest_stays():
