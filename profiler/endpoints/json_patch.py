@@ -1,9 +1,14 @@
-"""JSON Patch (RFC 6902), as AG-UI's state deltas use it. Never changes what it is given."""
+"""JSON Patch (RFC 6902), as AG-UI's state deltas use it. Never changes what it is given.
+
+A result shares with the document what lies beside the paths: a run may have thousands of deltas.
+"""
 
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _PatchError(ValueError):
@@ -15,7 +20,7 @@ def patched(document: Any, operations: Any) -> Any:
     if not isinstance(operations, list):
         return document
     try:
-        result = deepcopy(document)
+        result = document
         for operation in operations:
             result = _done(result, operation)
     except (_PatchError, RecursionError):
@@ -27,7 +32,7 @@ def _done(document: Any, operation: Any) -> Any:
     if not isinstance(operation, dict):
         raise _PatchError("no operation")
     path = _steps(operation.get("path"))
-    given = deepcopy(operation.get("value"))
+    given = operation.get("value")
     match operation.get("op"):
         case "add":
             return _added(document, path, given)
@@ -40,7 +45,7 @@ def _done(document: Any, operation: Any) -> Any:
             moved = _found(document, source)
             return _added(_removed(document, source), path, moved)
         case "copy":
-            return _added(document, path, deepcopy(_found(document, _steps(operation.get("from")))))
+            return _added(document, path, _found(document, _steps(operation.get("from"))))
         case "test":
             if _found(document, path) != given:
                 raise _PatchError("a test failed")
@@ -74,26 +79,39 @@ def _found(document: Any, path: list[str]) -> Any:
 
 
 def _added(document: Any, path: list[str], given: Any) -> Any:
-    if not path:
-        return given
-    parent, last = _found(document, path[:-1]), path[-1]
-    if isinstance(parent, list):
-        end = len(parent)
-        parent.insert(end if last == "-" else _place(last, end + 1), given)
-    elif isinstance(parent, dict):
-        parent[last] = given
-    else:
-        raise _PatchError("nothing to add to")
-    return document
+    def add(parent: Any, last: str) -> None:
+        if isinstance(parent, list):
+            end = len(parent)
+            parent.insert(end if last == "-" else _place(last, end + 1), given)
+        else:
+            parent[last] = given
+
+    return _changed(document, path, add) if path else given
 
 
 def _removed(document: Any, path: list[str]) -> Any:
-    if not path:
-        return None
-    parent, last = _found(document, path[:-1]), path[-1]
-    _found(parent, [last])
-    if isinstance(parent, list):
-        del parent[_place(last, len(parent))]
-    else:
-        del parent[last]
-    return document
+    def remove(parent: Any, last: str) -> None:
+        if isinstance(parent, list):
+            del parent[_place(last, len(parent))]
+        elif last in parent:
+            del parent[last]
+        else:
+            raise _PatchError("nothing there")
+
+    return _changed(document, path, remove) if path else None
+
+
+def _changed(document: Any, path: list[str], change: Callable[[Any, str], None]) -> Any:
+    """Return the document with a changed parent of the path's end; what is on the path is new."""
+    if not isinstance(document, list | dict):
+        raise _PatchError("nothing there")
+    step, *rest = path
+    if not rest:
+        changed = document.copy()
+        change(changed, step)
+        return changed
+    inner = _changed(_found(document, [step]), rest, change)
+    if isinstance(document, list):
+        place = _place(step, len(document))
+        return [*document[:place], inner, *document[place + 1 :]]
+    return {**document, step: inner}
