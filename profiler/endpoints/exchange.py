@@ -52,7 +52,7 @@ class Reply:
     (`is_protocol_error`) or carries an error inside. `trace` is the agent's own account of what it
     did, untouched, and `tools` the tool calls that the protocol shows (None: it shows none, or the
     answer broke off before any): `observers.response` reads them. `answer_id` is by what the next
-    turn can refer to this one.
+    turn can refer to this one, `carried` what it sends again of this answer: for the adapter alone.
     """
 
     text: str = ""
@@ -63,6 +63,7 @@ class Reply:
     tools: tuple[ToolSeen, ...] | None = None
     answer_id: str | None = None
     body: Any = None
+    carried: Any = None
     error_kind: str | None = None
     error_detail: str | None = None
     is_protocol_error: bool = False

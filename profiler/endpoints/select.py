@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from profiler.endpoints.anthropic_messages import AnthropicMessages
-from profiler.endpoints.http_json import HttpJson
-from profiler.endpoints.openai_chat import OpenAiChat
-from profiler.endpoints.openai_responses import OpenAiResponses
 from profiler.errors import WorkloadError
 from profiler.workload.target import AnthropicMessages as AnthropicMessagesSettings
 from profiler.workload.target import OpenAiResponses as OpenAiResponsesSettings
@@ -21,10 +17,14 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
     """Return the adapter for `target`, which is reached at `url`. Raises `WorkloadError`."""
     match target.protocol:
         case "openai-chat":
+            from profiler.endpoints.openai_chat import OpenAiChat  # noqa: PLC0415 - only what is spoken
+
             return OpenAiChat(
                 url=url, model=target.model, stream=target.stream, headers=target.headers
             )
         case "openai-responses":
+            from profiler.endpoints.openai_responses import OpenAiResponses  # noqa: PLC0415 - only what is spoken
+
             responses = target.openai_responses or OpenAiResponsesSettings()
             return OpenAiResponses(
                 url=url,
@@ -34,6 +34,8 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
                 resend=responses.state == "resend",
             )
         case "anthropic-messages":
+            from profiler.endpoints.anthropic_messages import AnthropicMessages  # noqa: PLC0415 - only what is spoken
+
             messages = target.anthropic_messages or AnthropicMessagesSettings()
             return AnthropicMessages(
                 url=url,
@@ -49,6 +51,16 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
                     where="target.http_json",
                     fix="Say what the request body is and where the reply is in the answer",
                 )
+            from profiler.endpoints.http_json import HttpJson  # noqa: PLC0415 - only what is spoken
+
             return HttpJson(url=url, template=target.http_json, headers=target.headers)
+        case "ag-ui":
+            from profiler.endpoints.ag_ui import AgUi  # noqa: PLC0415 - only what is spoken
+
+            return AgUi(url=url, headers=target.headers)
+        case "vercel-ai":
+            from profiler.endpoints.vercel_ai import VercelAi  # noqa: PLC0415 - only what is spoken
+
+            return VercelAi(url=url, headers=target.headers)
         case _:
             assert_never(target.protocol)

@@ -71,7 +71,11 @@ def _tool_seen(tool: ToolSeen, trace_id: str) -> ToolCall:
 
 
 def records_of(trace: Mapping[str, Any], trace_id: str) -> tuple[Record, ...]:
-    """Return what the block says as records: LLM calls, tool calls and state operations."""
+    """Return what the block says as records: LLM calls, tool calls and state operations.
+
+    A block that lists tool calls, and no LLM calls because its protocol has none, says by an empty
+    list that there were no tool calls.
+    """
     records: list[Record] = []
     records.extend(_llm_call(item, trace_id) for item in _items(trace, "llm_calls"))
     records.extend(
@@ -93,6 +97,8 @@ def records_of(trace: Mapping[str, Any], trace_id: str) -> tuple[Record, ...]:
         and item["kind"] in _KINDS
         and _count(item.get("count")) is not None
     )
+    if not records and "llm_calls" not in trace and trace.get("tool_calls") == []:
+        records.append(Watched(trace_id=trace_id, observer=Observer.RESPONSE, llm_calls=False))
     return tuple(records)
 
 

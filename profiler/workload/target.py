@@ -104,9 +104,9 @@ class Target(Strict):
     """The agent. Without a `url`, the shipped mock agent is started and used."""
 
     endpoint: FromEnvironment | None = Field(default=None, alias="url")
-    protocol: Literal["openai-chat", "openai-responses", "anthropic-messages", "http-json"] = (
-        "openai-chat"
-    )
+    protocol: Literal[
+        "openai-chat", "openai-responses", "anthropic-messages", "ag-ui", "vercel-ai", "http-json"
+    ] = "openai-chat"
     model: Text | None = None
     stream: StrictBool = True
     http2: StrictBool = False

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from profiler.cli.mock_process import mock_agent
-from profiler.errors import AgentProfilerError
+from profiler.cli.mock_process import mock_agent, mock_path
+from profiler.errors import AgentProfilerError, UsageError
 
 
 def start(tmp_path, recordings=()):
@@ -37,3 +37,9 @@ def test_a_mock_that_says_nothing_is_an_error_too(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/true")
     with pytest.raises(AgentProfilerError, match="it said nothing"), start(tmp_path):
         pass
+
+
+def test_a_protocol_that_the_mock_does_not_speak_needs_a_url():
+    assert mock_path("http-json") == "/chat"
+    with pytest.raises(UsageError, match="does not speak ag-ui"):
+        mock_path("ag-ui")

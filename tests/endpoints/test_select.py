@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from profiler.endpoints.ag_ui import AgUi
 from profiler.endpoints.anthropic_messages import AnthropicMessages
 from profiler.endpoints.http_json import HttpJson
 from profiler.endpoints.openai_chat import OpenAiChat
 from profiler.endpoints.openai_responses import OpenAiResponses
 from profiler.endpoints.select import endpoint_for
+from profiler.endpoints.vercel_ai import VercelAi
 from profiler.errors import WorkloadError
 from profiler.workload.target import Target
 
@@ -18,6 +20,9 @@ def test_each_protocol_has_its_adapter():
         "http_json": {"body": {"message": "{{ user }}"}, "reply": "reply"},
     }
     assert isinstance(endpoint_for(Target.model_validate(described), "http://a"), HttpJson)
+    for protocol, adapter in (("ag-ui", AgUi), ("vercel-ai", VercelAi)):
+        target = Target.model_validate({"protocol": protocol})
+        assert isinstance(endpoint_for(target, "http://a"), adapter)
 
 
 def test_the_settings_of_a_protocol_reach_its_adapter():

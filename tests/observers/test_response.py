@@ -94,6 +94,12 @@ def test_what_the_block_leaves_out_is_not_observed():
     assert call.tool_calls is None
 
 
+def test_an_empty_list_of_tools_says_that_there_were_none_and_nothing_of_llm_calls():
+    watched = Watched(trace_id="t1", observer=Observer.RESPONSE, llm_calls=False)
+    assert records_of({"tool_calls": []}, "t1") == (watched,)
+    assert records_of({"tool_calls": [], "llm_calls": []}, "t1") == ()
+
+
 def test_values_in_a_wrong_form_are_left_out_and_the_rest_stays():
     calls = {"llm_calls": [{"start_s": "now", "end_s": math.nan, "attempts": True, "model": 3}, 7]}
     (call,) = records_of(calls, "t1")

@@ -192,3 +192,14 @@ def test_an_observer_that_one_run_did_not_have_saw_nothing_there(tmp_path: Path)
     assert (merged.interactions, merged.eligible, merged.coverage) == (1, 2, 0.5)
     old = blind.model_copy(update={"observers": {}})
     assert merge_profiles([seen, old]).observers["otel"].eligible == 1  # it cannot tell
+
+
+def test_who_watches_only_tools_says_nothing_of_llm_calls(tmp_path: Path):
+    watched = [
+        Watched(trace_id=trace, observer=Observer.RESPONSE, llm_calls=False) for trace in "ab"
+    ]
+    called = tool_call("c", "search")
+    profile = build_profile(write(tmp_path, *watched, called, *map(interaction, "abcd")))
+    assert numbers(profile, "tool_calls") == (3, 1, "response")
+    for metric in ("llm_calls", "llm_time", "input_tokens", "own_time"):
+        assert metric not in profile.interaction
