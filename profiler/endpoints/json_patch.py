@@ -10,22 +10,46 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_VALUES = 100_000
+"""Most values (texts, numbers, lists, objects) of a document that has parts copied."""
+
 
 class _PatchError(ValueError):
     """An operation has nothing that it could be done to."""
 
 
 def patched(document: Any, operations: Any) -> Any:
-    """Return the document with all operations done; unchanged where one of them cannot be."""
+    """Return the document with all operations done; unchanged where one of them cannot be.
+
+    So it is where `copy` would make it larger than `MOST_VALUES`: thirty copies of a document into
+    itself are a billion of it.
+    """
     if not isinstance(operations, list):
         return document
     try:
         result = document
         for operation in operations:
             result = _done(result, operation)
+            if operation["op"] == "copy" and _is_too_large(result):
+                return document
     except (_PatchError, RecursionError):
         return document
     return result
+
+
+def _is_too_large(document: Any) -> bool:
+    """Count values as often as they would be written; stop at the limit."""
+    left, values = [document], 0
+    while left:
+        value = left.pop()
+        values += 1
+        if values + len(left) > MOST_VALUES:
+            return True
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+    return False
 
 
 def _done(document: Any, operation: Any) -> Any:

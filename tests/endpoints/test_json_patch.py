@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.endpoints.json_patch import patched
+from profiler.endpoints.json_patch import MOST_VALUES, patched
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,19 @@ def test_nothing_makes_it_raise_or_changes_the_document(document, given_operatio
     before = deepcopy(document)
     patched(document, given_operations)
     assert document == before
+
+
+def test_copies_of_copies_end_at_a_limit():
+    """Each delta doubles the list: 2 values at first, so 100,000 are passed with the 16th or so."""
+    document = {"a": [1]}
+    for _ in range(60):
+        document = patched(document, [{"op": "copy", "from": "/a", "path": "/a/-"}])
+    assert _values(document) <= MOST_VALUES
+    assert _values(document) > MOST_VALUES / 4
+    within_one = patched(document, [{"op": "copy", "from": "/a", "path": "/a/-"}] * 60)
+    assert within_one == document
+
+
+def _values(document):
+    inner = document.values() if isinstance(document, dict) else document
+    return 1 + sum(map(_values, inner)) if isinstance(document, dict | list) else 1
