@@ -13,6 +13,7 @@ import anyio
 from profiler import __version__
 from profiler.cli.files import TRAFFIC_NAME, forget_unbegun, new_run_dir
 from profiler.cli.live import Passed, follow
+from profiler.cli.observing import with_variable
 from profiler.cli.profile import files, write_traffic
 from profiler.clock import ClockAnchor, monotonic_ns
 from profiler.errors import JournalError
@@ -152,7 +153,7 @@ def _record(
                 token=options.token,
                 grace_s=GRACE_S,
             ) as gateway:
-                _say_how(console, gateway, run_dir)
+                _say_how(console, gateway, options.token, run_dir)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(_note, gateway)
                     if not options.quiet:
@@ -178,11 +179,11 @@ async def _note(gateway: Gateway) -> None:
         gateway.record_notes()
 
 
-def _say_how(console: Console, gateway: Gateway, run_dir: Path) -> None:
+def _say_how(console: Console, gateway: Gateway, token: str | None, run_dir: Path) -> None:
     for line in (
         "Start the agent with one of",
-        f"  OPENAI_BASE_URL={gateway.openai_base_url}",
-        f"  ANTHROPIC_BASE_URL={gateway.anthropic_base_url}",
+        f"  OPENAI_BASE_URL={with_variable(gateway.openai_base_url, token)}",
+        f"  ANTHROPIC_BASE_URL={with_variable(gateway.anthropic_base_url, token)}",
         f"Recording to {run_dir / JOURNAL_NAME}; Ctrl-C ends it.",
     ):
         console.print(line, markup=False, soft_wrap=True)

@@ -82,6 +82,11 @@ class Observing:
 NOTHING = Observing()
 
 
+def with_variable(base_url: str, token: str | None) -> str:
+    """Return a gateway's base URL as it is shown: a token is not for a screen, nor for a log."""
+    return base_url if token is None else base_url.replace(token, f"${TOKEN_VARIABLE}")
+
+
 def observing_of(
     *,
     gateway: str | None,

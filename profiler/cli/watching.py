@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from profiler.cli.observing import TOKEN_VARIABLE
+from profiler.cli.observing import with_variable
 from profiler.clock import ClockAnchor
 from profiler.measure.tokens import TokenCounter
 from profiler.observers.in_flight import InFlight
@@ -85,9 +85,7 @@ class Watching:
                         token=observing.token,
                     )
                 )
-                base_url = gateway.openai_base_url
-                if observing.token is not None:  # not on a screen, nor in a log
-                    base_url = base_url.replace(observing.token, f"${TOKEN_VARIABLE}")
+                base_url = with_variable(gateway.openai_base_url, observing.token)
                 self._say(f"gateway: OPENAI_BASE_URL={base_url}")
             if observing.otlp is not None:
                 from profiler.observers.otlp.receiver import running_receiver

@@ -15,6 +15,7 @@ from profiler.cli.observing import (
     check_fits,
     observing_of,
     options_of,
+    with_variable,
 )
 from profiler.errors import UsageError
 from profiler.workload.load import load_workload
@@ -106,3 +107,9 @@ def test_a_run_that_cannot_be_watched_so_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no scenario may be tagged"):
         check_fits(tagged, mine, alone=True)
     check_fits(tagged, workload(tmp_path, more=", taggable: true"), alone=True)
+
+
+def test_a_base_url_is_shown_with_the_tokens_variable_in_its_place():
+    shown = with_variable("http://0.0.0.0:8787/t/s3cret-token/v1", "s3cret-token")
+    assert shown == f"http://0.0.0.0:8787/t/${TOKEN_VARIABLE}/v1"
+    assert with_variable("http://127.0.0.1:8787/v1", None) == "http://127.0.0.1:8787/v1"
