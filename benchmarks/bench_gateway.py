@@ -4,7 +4,7 @@
 
 Three processes: the null server (on the first core, exact delays), the gateway (on the last one),
 and this one, which sends. Calls go in turns to the server and to the gateway, so both see the same
-machine. A plain answer takes 20 ms; a stream has its first chunk after 50 ms and 20 chunks 11.3 ms
+machine. A plain answer takes 23.7 ms; a stream has its first chunk after 50 ms, 20 chunks 11.3 ms
 apart, and a chunk's lateness is against that schedule. What is "added" is the difference of the two
 percentiles; "at most" is the p99 through the gateway less the direct *median*. Every request has
 2,000 tokens of new texts, which the gateway counts meanwhile. Target: p99 added of at most 2 ms
@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import gc
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,8 +39,6 @@ from benchmarks.driver.process import Cores, environment, on_core
 from profiler.clock import monotonic_ns
 from profiler.endpoints.destination import Destination
 from profiler.endpoints.transport import LeanTransport
-from profiler.measure.tokens import TokenCounter
-from profiler.observers.gateway import running_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from profiler.endpoints.receiver import HeaderLines
 
 TARGET_MS = 2.0
-PLAIN = Answers(delay_ms=20.0)
-# The gap is no multiple of the time between calls: all streams' chunks would come at one instant.
+# No multiples of the time between calls: answers would always come in the instant of a call.
+PLAIN = Answers(delay_ms=23.7)
 STREAM = Answers(ttft_ms=50.0, gap_ms=11.3, chunks=20)
 WARM_UP_S = 2.0
 MESSAGES = 20
@@ -148,45 +148,42 @@ def shown(what: str, direct: list[float], through: list[float]) -> float:
 
 @contextmanager
 def gateway(upstream: str, core: int | None, scratch: Path) -> Iterator[str]:
-    """Run a gateway as a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.bench_gateway", "--serve", upstream]
+    """Run `agent-profiler gateway` as a process of its own; say at the end what it recorded."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    run_dir = Path(tempfile.mkdtemp(dir=scratch))
+    listen = f"127.0.0.1:{port}"
+    options = ["--upstream", upstream, "--listen", listen, "-o", str(run_dir / "run"), "--quiet"]
     with on_core(core):
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            [sys.executable, "-m", "profiler", "gateway", *options],
+            stdout=subprocess.DEVNULL,
             env=environment(scratch / "bytecode"),
         )
-    assert process.stdin is not None
-    assert process.stdout is not None
     try:
-        yield json.loads(process.stdout.readline())["url"]
+        while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+            if process.poll() is not None:
+                raise RuntimeError("the gateway did not start")
+            time.sleep(0.1)
+        yield f"http://{listen}"
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        print(f"The gateway: {recorded(run_dir / 'run' / 'journal.jsonl')}.")
     finally:
-        process.stdin.close()
-        print(f"the gateway: {process.stdout.read().decode().strip()}")
-        process.wait(10)
+        process.kill()
+        process.wait()
 
 
-async def serve(upstream: str) -> None:
-    """Be the gateway, until standard input ends."""
-    counter = TokenCounter("o200k_base")
-    counter.count_text("warm")
-    kinds: dict[str, int] = {}
-
-    def record(*records: Any) -> None:
-        for item in records:
-            kind = type(item).__name__
-            if kind == "LlmCall" and item.tokens is not None and item.usage is not None:
-                kind = "LlmCall, counted, with usage"
-            kinds[kind] = kinds.get(kind, 0) + 1
-
-    async with running_gateway(
-        upstream=upstream, record=record, in_flight=None, counter=counter, port=0
-    ) as running:
-        print(json.dumps({"url": running.url}), flush=True)
-        await anyio.to_thread.run_sync(sys.stdin.read)
-    kinds["CPU ms"] = round(time.process_time() * 1000)
-    print(json.dumps(kinds), flush=True)
+def recorded(journal: Path) -> str:
+    """Say what of the calls is in a journal."""
+    calls = counted = reported = 0
+    for line in journal.read_bytes().splitlines():
+        event = orjson.loads(line)
+        if event["event"] == "llm_call":
+            calls += 1
+            counted += event.get("tokens") is not None
+            reported += event.get("usage") is not None
+    return f"{calls} calls, {counted} counted, {reported} with usage"
 
 
 async def measured(urls: dict[str, str], *, rate: float, seconds: float, stream: bool) -> Load:
@@ -203,13 +200,11 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100.0, help="calls a second, of each kind")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--favoured", action="store_true", help="before other processes (as root)")
-    parser.add_argument("--serve", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        uvloop.run(serve(options.serve))
-        return 0
     if options.favoured:
         os.nice(FAVOURED_NICENESS)  # inherited by all that is started
+    gc.freeze()
+    gc.disable()  # this process makes little garbage, and its pauses are not the gateway's
     cores, others = Cores.of_this_machine(), OtherLoad()
     added: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-gateway-") as name:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from profiler.cli.profile import files, write_traffic
 from profiler.clock import ClockAnchor, monotonic_ns
 from profiler.errors import JournalError
 from profiler.load.event_loop import has_uvloop
-from profiler.load.shard import SWITCH_INTERVAL_S, this_host
+from profiler.load.shard import this_host
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import JournalWriter
 from profiler.measure.records import End, EndReason, Observer, Run
@@ -28,6 +27,7 @@ from profiler.observers.gateway.upstream import Upstream, checked_token
 from profiler.profile.traffic import TRAFFIC_MODE
 from profiler.report.quantities import plural
 from profiler.serving import stop_event
+from profiler.steady import steady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,12 +164,8 @@ def _record(
                 _say_end(console, gateway)
         return EndReason.DURATION if waiting.cancelled_caught else EndReason.COMPLETED
 
-    interval_s = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)  # the thread that counts must not hold up the traffic
-    try:
+    with steady():  # neither the thread that counts nor the collector may hold up the traffic
         return anyio.run(serve, backend_options={"use_uvloop": has_uvloop()})
-    finally:
-        sys.setswitchinterval(interval_s)
 
 
 async def _note(gateway: Gateway) -> None:

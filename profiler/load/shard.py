@@ -6,10 +6,8 @@ other machines can run shards; what it needs beside the spec comes with a `Compa
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
-import sys
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +36,7 @@ from profiler.load.recorder import Recorder
 from profiler.measure.journal import JournalWriter
 from profiler.measure.records import End, EndReason, Run
 from profiler.measure.tokens import TokenCounter, encoding_name_for_model
+from profiler.steady import steady
 from profiler.workload.sessions import SessionSampler
 
 if TYPE_CHECKING:
@@ -50,9 +49,6 @@ if TYPE_CHECKING:
 
 _UNHURRIED_S = 5.0
 """A timeout so long that half a second in which the event loop stands still breaks none."""
-
-SWITCH_INTERVAL_S = 0.0005
-"""How long the recorder's thread may keep the interpreter from the event loop (default 5 ms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,16 +169,12 @@ def _run(
                 return EndReason.COMPLETED, None
             return await driver.run()
 
-    interval_s = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.freeze()  # what is loaded by now stays: no collection during the run need look at it
-    recorder.start()
-    try:
-        reason, detail = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
-    finally:
-        recorder.close()
-        sys.setswitchinterval(interval_s)  # a cluster's worker goes on after us
-        gc.unfreeze()
+    with steady():
+        recorder.start()
+        try:
+            reason, detail = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
+        finally:
+            recorder.close()
     if recorder.failure is None:  # the end comes after all that was still to be counted
         recorder.put(End(at_ns=monotonic_ns(), reason=reason, detail=detail))
     if recorder.failure is not None:

@@ -40,7 +40,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A longer answer is passed on, and not read."""
 
 _OK_UNTIL = 300
-_READ_PIECES, _READ_BYTES = 32, 16 * 1024
+_READ_PIECES, _READ_BYTES = 8, 16 * 1024
 _MOST_RETRIES = 1000
 _QUIET_S = 2.0
 
