@@ -10,6 +10,18 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
+_KEYS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_UNFIT = (
+    JMESPathError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What `jmespath` raises on a document that an expression does not fit: not only its own errors."""
+
 
 @dataclass(frozen=True, slots=True)
 class JmesPath:
@@ -17,6 +29,7 @@ class JmesPath:
 
     text: str
     _compiled: Any = field(compare=False, repr=False)
+    _keys: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> JmesPath:
@@ -27,13 +40,18 @@ class JmesPath:
             msg = f"{text!r} is not a JMESPath expression: {str(exc).splitlines()[0].rstrip(':')}"
             raise ValueError(msg) from exc
         _known_functions(compiled.parsed)
-        return cls(text, compiled)
+        keys = tuple(text.split(".")) if _KEYS.fullmatch(text) else None
+        return cls(text, compiled, keys)
 
     def search(self, document: Any) -> Any:
         """Return what the expression finds, None where it does not fit the document."""
+        if self._keys is not None:  # most paths, at a tenth of the cost
+            for key in self._keys:
+                document = document.get(key) if isinstance(document, dict) else None
+            return document
         try:
             return self._compiled.search(document)
-        except JMESPathError:
+        except _UNFIT:
             return None
 
 

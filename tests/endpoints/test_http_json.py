@@ -8,7 +8,7 @@ import pytest
 from profiler.endpoints.exchange import Reply
 from profiler.endpoints.http_json import HttpJson
 from profiler.measure.records import Usage
-from profiler.workload.target import HttpJson as Template
+from profiler.workload.http_json import HttpJson as Template
 
 
 def endpoint(**changes) -> HttpJson:
