@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from profiler.workload.http_json import Events, Found, Seen, UsagePaths, When
 
 
+_LONGEST_KEY = 1000
+
+
 class Event(NamedTuple):
     """One event: the stream's name for it (`message` where it has none), what it says, and when."""
 
@@ -109,9 +112,11 @@ class Rule:
 
 
 def key_of(found: Any) -> str | None:
-    """Return a text or a number as a text: an id, a name. None: it is neither."""
-    is_key = isinstance(found, str | int) and not isinstance(found, bool) and found != ""
-    return str(found) if is_key else None
+    """Return a text or a number as a text: an id, a name. None: it is neither, or far too long."""
+    if isinstance(found, bool) or not isinstance(found, str | int):
+        return None
+    key = str(found)
+    return key if 0 < len(key) <= _LONGEST_KEY else None
 
 
 class TokenPaths:

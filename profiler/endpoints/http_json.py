@@ -58,7 +58,7 @@ class HttpJson:
         """Return where a request goes: the target's URL, with a path after its own."""
         if path is None:
             return self.url
-        quoted = {name: quote(value, safe="") for name, value in values.items()}
+        quoted = {name: quote(value, safe="", errors="replace") for name, value in values.items()}
         path, _, query = render(path, quoted).partition("?")
         parts = urlsplit(self.url)
         query = "&".join(filter(None, (parts.query, query)))
@@ -71,7 +71,7 @@ class HttpJsonDialogue:
     def __init__(self, endpoint: HttpJson, session_id: str) -> None:
         self._endpoint = endpoint
         self._session_id = session_id
-        self._session_headers = {"x-session-id": session_id}
+        self._session_headers = _session_headers(session_id)
         self._fixed = {"client_session_id": session_id}
         self._turn = 0
         setup = endpoint.setup
@@ -82,7 +82,7 @@ class HttpJsonDialogue:
         opening = self._opening
         if opening is not None and opening.is_done:
             self._session_id = opening.session_id
-            self._session_headers = {"x-session-id": self._session_id}
+            self._session_headers = _session_headers(self._session_id)
             opening = self._opening = None
         values = {**self._fixed, "session_id": self._session_id, "turn": str(self._turn)}
         endpoint = self._endpoint
@@ -111,7 +111,7 @@ class HttpJsonDialogue:
             given = key_of(search(self._endpoint.session_id, reply.body))
         if given is not None and given != self._session_id:
             self._session_id = given
-            self._session_headers = {"x-session-id": given}
+            self._session_headers = _session_headers(given)
 
 
 class _Opening:
@@ -130,7 +130,7 @@ class _Opening:
         return Outgoing(
             url=self._endpoint.url_of(self._setup.path, values),
             headers=self._endpoint.headers,
-            session_headers={"x-session-id": self.session_id},
+            session_headers=_session_headers(self.session_id),
             body=orjson.dumps(filled(self._setup.body, values)),
         )
 
@@ -166,6 +166,12 @@ class _OpeningReader(Body):
                 is_protocol_error=True,
             )
         return Reply(answer_id=given)
+
+
+def _session_headers(session_id: str) -> dict[str, str]:
+    """Return the header that names the session; an id from outside may have what no header may."""
+    is_sendable = session_id.isascii() and session_id.isprintable()
+    return {"x-session-id": session_id if is_sendable else quote(session_id, errors="replace")}
 
 
 class HttpJsonReader(Body):

@@ -119,7 +119,7 @@ class _Answer:
             self._reply = reply
         if rules.first_content is not None:
             if self.first_ns is None and rules.first_content.holds(event):
-                self.first_ns = event.at_ns
+                self.first_ns = self.last_ns = event.at_ns
         elif self.first_ns is None and (piece or reply):
             self.first_ns = event.at_ns
         if piece or (reply and not self._pieces):
@@ -155,8 +155,8 @@ class _Answer:
         if call is None:
             return
         call.failed = is_true(end.at("failed", event.data))
-        model = end.at("model", event.data)
-        if isinstance(model, str):
+        model = key_of(end.at("model", event.data))
+        if model is not None:
             call.facts["model"] = model
         counts = self._rules.llm_tokens.counts(event.data)
         if counts:
@@ -164,7 +164,7 @@ class _Answer:
         if "tool_calls" in end.paths:
             names = end.at("tool_calls", event.data)
             names = names if isinstance(names, list) else []
-            call.facts["tool_calls"] = [name for name in names if isinstance(name, str)]
+            call.facts["tool_calls"] = [name for name in map(key_of, names) if name is not None]
 
     def _take_tools(self, event: Event) -> None:
         start, end = self._rules.tool_start, self._rules.tool_end

@@ -8,7 +8,8 @@ that it saw,
   does one that says that it watched the interaction (`Watched`), even if there was none in the run;
 - `response` and `otel`, which report tools, mean 0 tool calls by reporting none, unless all they
   ever said is that they saw no tool call (`Watched` without LLM calls): perhaps the agent never
-  shows any; or that they see none (`Watched` without tool calls); a gateway, which cannot see tools run, means nothing;
+  shows any; or that they see none (`Watched` without tool calls); a gateway, which cannot see tools
+  run, means nothing;
 - state operations are 0 only where the observer says so (`count` 0).
 
 An interaction that nobody saw (refused, or no answer came) is not observed: the coverage tells.

@@ -77,7 +77,7 @@ async def events(body: Message) -> AsyncIterator[str]:
                 item = event.item.raw_item
                 raw = item if isinstance(item, dict) else item.model_dump(mode="json")
                 yield sse(event.type, {"name": event.name, "item": raw})
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - as people write it
         yield sse("error", {"message": str(exc)})
         return
     conversations[conversation] = result.to_input_list()
