@@ -7,6 +7,7 @@ differs.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,15 +15,16 @@ from urllib.parse import quote
 import yaml
 from pydantic import StrictBool, field_validator
 
-from profiler.workload.http_json import SETUP_NAMES, HttpJson
+from profiler.workload.http_json import BODY_NAMES, SETUP_NAMES, HttpJson
 from profiler.workload.near import did_you_mean
 from profiler.workload.strict import Strict, Text, problem
 from profiler.workload.templates import filled, placeholder_names
 
 TEMPLATE = Path(__file__).with_name("google_adk.yaml")
 
-_KEPT = {name: f"{{{{ {name} }}}}" for name in ("user", "session_id", "turn")}
+_KEPT = {name: f"{{{{ {name} }}}}" for name in BODY_NAMES}
 """Placeholders of the template that are filled in with each request."""
+_PLACEHOLDERS = re.compile(r"(\{\{\s*\w+\s*\}\})")
 
 
 class GoogleAdk(Strict):
@@ -33,7 +35,7 @@ class GoogleAdk(Strict):
     """
 
     app: Text
-    user: Text = "{{ session_id }}"
+    user: Text = "{{ client_session_id }}"
     create_session: StrictBool = True
 
     @field_validator("app")
@@ -71,6 +73,5 @@ class GoogleAdk(Strict):
 
 def _quoted(user: str) -> str:
     """Quote a text for a path; what is filled in later is quoted then."""
-    return "{{ session_id }}".join(
-        quote(part, safe="") for part in filled(user, {"session_id": "\0"}).split("\0")
-    )
+    pieces = _PLACEHOLDERS.split(user)
+    return "".join(p if _PLACEHOLDERS.fullmatch(p) else quote(p, safe="") for p in pieces)
