@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiler.endpoints.json_values import count
 from profiler.measure.records import Usage
-from profiler.workload.expressions import JmesPath
+from profiler.workload.expressions import JmesPath, is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,13 +33,6 @@ def compiled(expression: str | None) -> JmesPath | None:
 def search(expression: JmesPath | None, document: Any) -> Any:
     """Return what is at a path; nothing without one."""
     return None if expression is None else expression.search(document)
-
-
-def is_true(found: Any) -> bool:
-    """Tell what JMESPath holds to be true: all but null, false and what is empty. 0 is true."""
-    if isinstance(found, str | list | dict):
-        return bool(found)
-    return found is not None and found is not False
 
 
 def is_same(found: Any, wanted: Any) -> bool:

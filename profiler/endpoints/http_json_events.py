@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from profiler.endpoints.body import Body
-from profiler.endpoints.event_rules import is_true, key_of
+from profiler.endpoints.event_rules import key_of
 from profiler.endpoints.event_source import MOST_EVENTS, events_of, is_stream, items_of
 from profiler.endpoints.event_stream import BrokenStreamError, Ending, ending, in_one_line
 from profiler.endpoints.exchange import Reply
 from profiler.endpoints.told_calls import ToldCalls
 from profiler.measure.records import Outcome, Usage
+from profiler.workload.expressions import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
