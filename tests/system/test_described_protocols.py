@@ -286,11 +286,12 @@ def test_an_llm_that_fails_is_the_agents_error_inside_a_200(tmp_path, name, outc
             assert "the model is on strike" in event["error_detail"]
 
 
-def test_an_adk_app_that_is_not_there_is_said_before_any_message(tmp_path):
+def test_an_adk_app_that_is_not_there_is_a_404_that_names_it(tmp_path):
     service = SERVICES["adk-stream"]
     service = service._replace(target=service.target.replace("traveller", "traveler"))
     with running(tmp_path, service, "http://127.0.0.1:1") as url:
         run(tmp_path, "failed", service, url, "turns: [{user: hi}]", users=1, sessions=1)
     events = json_lines(tmp_path / "failed" / "journal.jsonl")
     (event,) = (event for event in events if event["event"] == "interaction")
-    assert (event["outcome"], event["http_status"]) == ("http_4xx", 404)
+    assert (event["outcome"], event["error_kind"]) == ("http_4xx", "http_404")
+    assert "traveler" in event["error_detail"]
