@@ -22,13 +22,15 @@ class Outgoing:
     """One HTTP request: what to send for one user message.
 
     `headers` are the same object for every request of an endpoint, so that they are prepared once;
-    `session_headers` are this session's.
+    `session_headers` are this session's. With an `opening`, its one request has to succeed before:
+    then the dialogue is asked for this one again.
     """
 
     url: str
     headers: Mapping[str, str]
     session_headers: Mapping[str, str]
     body: bytes
+    opening: Dialogue | None = None
 
 
 @value
@@ -112,7 +114,11 @@ class Endpoint(Protocol):
 
 @value
 class Exchange:
-    """One request and all that came back. Times in nanoseconds on the harness clock."""
+    """One request and all that came back. Times in nanoseconds on the harness clock.
+
+    `opened_ns` is when the session was open, where a request had to open it: its message could not
+    be sent before.
+    """
 
     outcome: Outcome
     reply: Reply
@@ -124,3 +130,4 @@ class Exchange:
     reconnects: int | None = None
     error_kind: str | None = None
     error_detail: str | None = None
+    opened_ns: int | None = None

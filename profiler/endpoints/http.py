@@ -56,6 +56,17 @@ class Caller(Protocol):
         ...
 
 
+async def _opened(
+    caller: Caller, opening: Dialogue, user: str, headers: Mapping[str, str]
+) -> Exchange | None:
+    """Open a session; what kept it from being opened is the exchange that is returned."""
+    exchange = await caller.call(opening, user, headers)
+    if exchange.outcome is not Outcome.OK:
+        return replace(exchange, error_kind=f"setup_{exchange.error_kind}")
+    opening.accept(user, exchange.reply)
+    return None
+
+
 class _Attempt:
     """One response as it arrives: the sink of the transport, and what it means at the end."""
 
@@ -85,6 +96,7 @@ class _Attempt:
         stamps: Stamps,
         end_ns: int,
         failure: tuple[Outcome, str, str] | None,
+        opened_ns: int | None,
     ) -> Exchange:
         """Say what came of it."""
         reply = _NO_REPLY if self.reader is None else self.reader.finish()
@@ -102,6 +114,7 @@ class _Attempt:
             reconnects=stamps.retried if stamps.retried else None,
             error_kind=kind,
             error_detail=detail,
+            opened_ns=opened_ns,
         )
 
     def _judge(self, reply: Reply) -> tuple[Outcome, str | None, str | None]:
@@ -149,6 +162,12 @@ class LeanCaller:
     async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
         """Send one user message and read the whole answer. Raises only on cancellation."""
         outgoing = dialogue.request(user)
+        opened_ns: int | None = None
+        if outgoing.opening is not None:
+            failed = await _opened(self, outgoing.opening, user, headers)
+            if failed is not None:
+                return failed
+            outgoing, opened_ns = dialogue.request(user), self._clock()
         attempt = _Attempt(dialogue)
         stamps = Stamps()
         failure: tuple[Outcome, str, str] | None = None
@@ -176,6 +195,7 @@ class LeanCaller:
                 stamps=stamps,
                 end_ns=self._clock() if end_ns is None else end_ns,
                 failure=failure,
+                opened_ns=opened_ns,
             ),
             self._secrets,
         )
@@ -239,11 +259,17 @@ class HttpxCaller:
 
     async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
         """Send one user message and read the whole answer. Raises only on cancellation."""
+        outgoing = dialogue.request(user)
+        opened_ns: int | None = None
+        if outgoing.opening is not None:
+            failed = await _opened(self, outgoing.opening, user, headers)
+            if failed is not None:
+                return failed
+            outgoing, opened_ns = dialogue.request(user), self._clock()
         client = self._client()
         attempt = _Attempt(dialogue)
         stamps = Stamps()
         failure: tuple[Outcome, str, str] | None = None
-        outgoing = dialogue.request(user)
         request = client.build_request(
             "POST",
             outgoing.url,
@@ -267,6 +293,7 @@ class HttpxCaller:
                 stamps=stamps,
                 end_ns=self._clock() if end_ns is None else end_ns,
                 failure=failure,
+                opened_ns=opened_ns,
             ),
             self._secrets,
         )

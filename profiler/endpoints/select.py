@@ -44,16 +44,8 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
                 headers=target.headers,
                 max_tokens=messages.max_tokens,
             )
-        case "http-json":
-            if target.http_json is None:
-                raise WorkloadError(
-                    "the protocol http-json has no template",
-                    where="target.http_json",
-                    fix="Say what the request body is and where the reply is in the answer",
-                )
-            from profiler.endpoints.http_json import HttpJson  # noqa: PLC0415 - only what is spoken
-
-            return HttpJson(url=url, template=target.http_json, headers=target.headers)
+        case "http-json" | "google-adk":
+            return _described(target, url)
         case "ag-ui":
             from profiler.endpoints.ag_ui import AgUi  # noqa: PLC0415 - only what is spoken
 
@@ -64,3 +56,20 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
             return VercelAi(url=url, headers=target.headers)
         case _:
             assert_never(target.protocol)
+
+
+def _described(target: Target, url: str) -> Endpoint:
+    """Return the adapter of a protocol that is described: by the workload, or by us."""
+    from profiler.endpoints.http_json import HttpJson  # noqa: PLC0415 - only what is spoken
+
+    if target.google_adk is not None:
+        template = target.google_adk.template(stream=target.stream)
+        base = url.rstrip("/").removesuffix("/run_sse").removesuffix("/run")
+        return HttpJson(url=base, template=template, headers=target.headers)
+    if target.http_json is None:
+        raise WorkloadError(
+            f"the protocol {target.protocol} has no template",
+            where="target.http_json",
+            fix="Say what the request body is and where the reply is in the answer",
+        )
+    return HttpJson(url=url, template=target.http_json, headers=target.headers)

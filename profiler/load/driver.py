@@ -346,6 +346,9 @@ class Driver:
             )
             if failed is not None:
                 outcome, kind, detail = Outcome.CHECK_FAILED, "check", failed
+        if intended_ns is not None and exchange.opened_ns is not None:
+            # Opening the session is no part of the interaction, and no delay of ours.
+            intended_ns = max(intended_ns, exchange.opened_ns)
         plan = live.plan
         is_last = outcome is not Outcome.OK or live.turn + 1 == len(plan.turns)
         said = reply.text if outcome in _ANSWERED else None

@@ -235,12 +235,14 @@ class Watched:
     """An interaction of which an observer would have seen every call, and saw none: zero is known.
 
     Written only where an observer has nothing else to say of an interaction. `llm_calls=False`: of
-    one that sees tool calls and no LLM calls.
+    one that sees tool calls and no LLM calls. `tool_calls=False` goes with LLM calls that it saw:
+    of tool calls it sees none.
     """
 
     trace_id: str
     observer: Observer
     llm_calls: bool = True
+    tool_calls: bool = True
 
 
 @value

@@ -74,7 +74,7 @@ def records_of(trace: Mapping[str, Any], trace_id: str) -> tuple[Record, ...]:
     """Return what the block says as records: LLM calls, tool calls and state operations.
 
     A block that lists tool calls, and no LLM calls because its protocol has none, says by an empty
-    list that there were no tool calls.
+    list that there were no tool calls. One without such a list says nothing of them.
     """
     records: list[Record] = []
     records.extend(_llm_call(item, trace_id) for item in _items(trace, "llm_calls"))
@@ -99,6 +99,11 @@ def records_of(trace: Mapping[str, Any], trace_id: str) -> tuple[Record, ...]:
     )
     if not records and "llm_calls" not in trace and trace.get("tool_calls") == []:
         records.append(Watched(trace_id=trace_id, observer=Observer.RESPONSE, llm_calls=False))
+    elif records and "tool_calls" not in trace:
+        blind = Watched(
+            trace_id=trace_id, observer=Observer.RESPONSE, llm_calls=False, tool_calls=False
+        )
+        records.append(blind)
     return tuple(records)
 
 

@@ -200,6 +200,7 @@ class Fold:
                 inside.round_trips.append(round_trip_row(record, name))
             case Watched():
                 inside.watched = inside.watched or record.llm_calls
+                inside.is_blind_to_tools = inside.is_blind_to_tools or not record.tool_calls
 
     def close(self) -> None:
         """Take what is still open: the journal has ended."""

@@ -8,7 +8,8 @@ that it saw,
   does one that says that it watched the interaction (`Watched`), even if there was none in the run;
 - `response` and `otel`, which report tools, mean 0 tool calls by reporting none, unless all they
   ever said is that they saw no tool call (`Watched` without LLM calls): perhaps the agent never
-  shows any; a gateway, which cannot see tools run, means nothing;
+  shows any; or that they see none (`Watched` without tool calls); a gateway, which cannot see tools
+  run, means nothing;
 - state operations are 0 only where the observer says so (`count` 0).
 
 An interaction that nobody saw (refused, or no answer came) is not observed: the coverage tells.
@@ -136,7 +137,8 @@ def inside_values(inside: Inside, told: Told, own_of_ns: int | None) -> list[int
     """
     calls, tools = inside.llm_calls, inside.tool_calls
     told.watched = told.watched or inside.watched
-    told.said = told.said or inside.watched or inside.events > 0
+    if not inside.is_blind_to_tools:
+        told.said = told.said or inside.watched or inside.events > 0
     values = _llm_values(calls, told) if calls else list(_NOTHING)
     tool_time = 0
     if tools:

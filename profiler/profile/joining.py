@@ -37,6 +37,8 @@ class Inside:
     round_trips: list[Row] = field(default_factory=list)
     watched: bool = False
     """Whether the observer said that it saw all there was: without a call, zero is known."""
+    is_blind_to_tools: bool = False
+    """Whether the observer said that it does not see tool calls."""
 
     @property
     def events(self) -> int:

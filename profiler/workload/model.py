@@ -24,6 +24,7 @@ from pydantic import (
 from profiler.workload.arrivals import POISSON, ArrivalsSpec, RateSpec
 from profiler.workload.checks import Check, JsonPathCheck, TemplateText
 from profiler.workload.conversations import Recordings, read_recordings
+from profiler.workload.http_json import HttpJson, UsagePaths
 from profiler.workload.near import did_you_mean
 from profiler.workload.scenario_values import ThinkTime, VariableSpec, data_file
 from profiler.workload.strict import (
@@ -34,7 +35,7 @@ from profiler.workload.strict import (
     Text,
     problem,
 )
-from profiler.workload.target import HttpJson, Target, UsagePaths
+from profiler.workload.target import Target
 from profiler.workload.templates import placeholder_names
 from profiler.workload.variables import BUILT_IN
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,18 +17,15 @@ from pydantic import (
     model_validator,
 )
 
-from profiler.workload.near import did_you_mean
+from profiler.workload.google_adk import GoogleAdk  # noqa: TC001 - pydantic reads it
+from profiler.workload.http_json import HttpJson  # noqa: TC001 - as above
 from profiler.workload.secrets import EnvText, check_url, shown_url, url_secrets
-from profiler.workload.strict import JmesPathText, PositiveDuration, Strict, Text, problem
-from profiler.workload.templates import placeholder_names
-
-BODY_NAMES = frozenset({"user", "session_id", "turn"})
-"""What the body of an `http-json` request may use as `{{ name }}`."""
+from profiler.workload.strict import PositiveDuration, Strict, Text, problem
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 120.0
-_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json")
+_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json", "google-adk")
 """The protocols that have a section of their own in `target`."""
 
 
@@ -50,44 +46,6 @@ FromEnvironment = Annotated[
 """Text in which `${NAME}` is taken from the environment; shown as `***` wherever it is dumped."""
 
 
-class UsagePaths(Strict):
-    """Where in an answer the tokens that the agent reports are, as JMESPath."""
-
-    input_tokens: JmesPathText | None = None
-    output_tokens: JmesPathText | None = None
-    cached_input_tokens: JmesPathText | None = None
-    cache_write_tokens: JmesPathText | None = None
-    reasoning_tokens: JmesPathText | None = None
-
-    def paths(self) -> dict[str, str]:
-        """Return the expressions that were given, by name of the count."""
-        return {name: path for name, path in self.model_dump().items() if path is not None}
-
-
-class HttpJson(Strict):
-    """A protocol of the agent's own: the body to send, and JMESPath into the answer."""
-
-    body: dict[str, Any]
-    reply: JmesPathText
-    session_id: JmesPathText | None = None
-    usage: UsagePaths | None = None
-    error: JmesPathText | None = None
-    trace: JmesPathText | None = None
-
-    @field_validator("body")
-    @classmethod
-    def _body_names(cls, body: dict[str, Any]) -> dict[str, Any]:
-        try:
-            names = frozenset[str]().union(*map(placeholder_names, _texts(body)))
-        except ValueError as exc:
-            raise problem(str(exc), "Write {{ user }}, {{ session_id }} or {{ turn }}") from exc
-        for name in sorted(names - BODY_NAMES):
-            raise problem(f"unknown variable '{name}'", did_you_mean(name, BODY_NAMES))
-        if "user" not in names:
-            raise problem("the body never uses {{ user }}", "Put the user's message in it")
-        return body
-
-
 class OpenAiResponses(Strict):
     """How the conversation goes on: the server keeps it, or it is sent whole with each turn."""
 
@@ -105,7 +63,13 @@ class Target(Strict):
 
     endpoint: FromEnvironment | None = Field(default=None, alias="url")
     protocol: Literal[
-        "openai-chat", "openai-responses", "anthropic-messages", "ag-ui", "vercel-ai", "http-json"
+        "openai-chat",
+        "openai-responses",
+        "anthropic-messages",
+        "ag-ui",
+        "vercel-ai",
+        "http-json",
+        "google-adk",
     ] = "openai-chat"
     model: Text | None = None
     stream: StrictBool = True
@@ -115,6 +79,7 @@ class Target(Strict):
     openai_responses: OpenAiResponses | None = None
     anthropic_messages: AnthropicMessages | None = None
     http_json: HttpJson | None = None
+    google_adk: GoogleAdk | None = None
 
     @property
     def url(self) -> str | None:
@@ -174,19 +139,12 @@ class Target(Strict):
         if self.protocol == "http-json" and self.http_json is None:
             fix = "Add http_json with 'body' and 'reply'"
             raise problem("the protocol http-json needs 'http_json'", fix, below=("protocol",))
+        if self.protocol == "google-adk" and self.google_adk is None:
+            fix = "Add google_adk with 'app', the name of the agent's folder"
+            raise problem("the protocol google-adk needs 'google_adk'", fix, below=("protocol",))
         for protocol in _WITH_SECTION:
             name = protocol.replace("-", "_")
             if protocol != self.protocol and getattr(self, name) is not None:
                 fix = f"Write protocol: {protocol}, or remove it"
                 raise problem(f"{name} has no use with {self.protocol}", fix, below=(name,))
         return self
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,3 +24,14 @@ def render(text: str, values: Mapping[str, str]) -> str:
     if "{{" not in text:
         return text
     return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+
+
+def filled(template: Any, values: Mapping[str, str]) -> Any:
+    """Fill in the placeholders of every string in a JSON value."""
+    if isinstance(template, str):
+        return render(template, values)
+    if isinstance(template, dict):
+        return {key: filled(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [filled(value, values) for value in template]
+    return template

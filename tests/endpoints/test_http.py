@@ -24,9 +24,11 @@ from profiler.endpoints.http import (
     proxy_for,
     transport_for,
 )
+from profiler.endpoints.http_json import HttpJson
 from profiler.endpoints.openai_chat import OpenAiChat
 from profiler.errors import UsageError
 from profiler.measure.records import Outcome
+from profiler.workload.http_json import HttpJson as Template
 from tests.endpoints.hostile import head, hostile, serving, whole
 
 REPLY = orjson.dumps(
@@ -295,3 +297,48 @@ def test_too_many_open_files_are_told_from_other_failures():
     assert classify(httpx.ConnectError("no"))[:2] == (Outcome.CONNECT_ERROR, "connect")
     assert classify(httpx.ConnectTimeout("slow"))[1] == "connect_timeout"
     assert classify(OSError(24, "Too many open files"))[1] == "too_many_open_files"
+
+
+def opening_endpoint(url: str) -> HttpJson:
+    described = {
+        "path": "/chat",
+        "setup": {"path": "/sessions", "body": {"id": "{{ session_id }}"}, "session_id": "id"},
+        "body": {"m": "{{ user }}", "in": "{{ session_id }}"},
+        "reply": "reply",
+    }
+    base = url.removesuffix("/v1/chat/completions")
+    return HttpJson(url=base, template=Template.model_validate(described), headers={})
+
+
+async def test_a_session_is_opened_before_its_first_message_and_only_then(kind):
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def behave(stream, request):
+        seen.append((request.split(b" ", 2)[1], request.partition(b"\r\n\r\n")[2]))
+        is_opening = seen[-1][0] == b"/sessions"
+        await stream.send(whole(b'{"id":"theirs"}' if is_opening else b'{"reply":"x"}'))
+
+    async with hostile(behave) as url, aclosing(kind(timeout_s=5)) as caller:
+        dialogue = opening_endpoint(url).begin("ours")
+        first = await caller.call(dialogue, "Hi", {"traceparent": "00-t"})
+        dialogue.accept("Hi", first.reply)
+        second = await caller.call(dialogue, "Next", {"traceparent": "00-t"})
+    assert (first.outcome, second.outcome) == (Outcome.OK, Outcome.OK)
+    assert seen == [
+        (b"/sessions", b'{"id":"ours"}'),
+        (b"/chat", b'{"m":"Hi","in":"theirs"}'),
+        (b"/chat", b'{"m":"Next","in":"theirs"}'),
+    ]
+    assert first.opened_ns is not None
+    assert first.opened_ns <= first.send_ns
+    assert second.opened_ns is None
+
+
+async def test_a_session_that_cannot_be_opened_is_a_failed_interaction(kind):
+    async def behave(stream, _request):
+        await stream.send(whole(b'{"detail":"full"}', "503 Service Unavailable"))
+
+    async with hostile(behave) as url, aclosing(kind(timeout_s=5)) as caller:
+        exchange = await caller.call(opening_endpoint(url).begin("ours"), "Hi", {})
+    assert (exchange.outcome, exchange.error_kind) == (Outcome.HTTP_5XX, "setup_http_503")
+    assert (exchange.error_detail, exchange.http_status) == ("full", 503)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import orjson
 import pytest
 
 from profiler.endpoints.exchange import Reply
-from profiler.endpoints.http_json import HttpJson
+from profiler.endpoints.http_json import HttpJson, HttpJsonDialogue
 from profiler.measure.records import Usage
-from profiler.workload.target import HttpJson as Template
+from profiler.workload.http_json import HttpJson as Template
 
 
 def endpoint(**changes) -> HttpJson:
@@ -103,3 +105,65 @@ def test_a_body_that_is_no_json_breaks_the_protocol():
 
 def test_a_reply_that_is_no_text_is_kept_as_json():
     assert read(endpoint(), {"reply": {"a": 1}}).text == '{"a":1}'
+
+
+@pytest.mark.parametrize("given", ["a\r\nx-evil: 1", "Ø", "\x00"])
+def test_a_session_id_that_no_header_may_have_is_quoted_in_it(given):
+    dialogue = endpoint().begin("ours")
+    dialogue.accept("Hi", Reply(body={"session_id": given}))
+    outgoing = dialogue.request("Next")
+    assert orjson.loads(outgoing.body)["session_id"] == given
+    assert outgoing.session_headers == {"x-session-id": quote(given)}
+
+
+def test_a_session_id_that_is_far_too_long_is_none():
+    dialogue = endpoint().begin("ours")
+    dialogue.accept("Hi", Reply(body={"session_id": "x" * 1001}))
+    assert orjson.loads(dialogue.request("Next").body)["session_id"] == "ours"
+
+
+SETUP = {
+    "path": "/sessions?of={{ client_session_id }}",
+    "body": {"id": "{{ session_id }}"},
+    "session_id": "name",
+}
+
+
+def opened(adapter: HttpJson, answer: bytes, status: int = 200) -> tuple[HttpJsonDialogue, Reply]:
+    dialogue = adapter.begin("ours/1")
+    opening = dialogue.request("Hi").opening
+    assert opening is not None
+    reader = opening.reader(status=status, content_type="application/json")
+    reader.feed(answer, 1)
+    reply = reader.finish()
+    opening.accept("Hi", reply)
+    return dialogue, reply
+
+
+def test_a_session_is_opened_by_a_request_of_its_own_before_its_first_message():
+    adapter = endpoint(setup=SETUP, path="/chat/{{ session_id }}/{{ client_session_id }}")
+    first = adapter.begin("ours/1").request("Hi").opening
+    assert first is not None
+    outgoing = first.request("Hi")
+    assert outgoing.url == "http://agent/chat/sessions?of=ours%2F1"
+    assert (orjson.loads(outgoing.body), outgoing.opening) == ({"id": "ours/1"}, None)
+    dialogue, _ = opened(adapter, b'{"name": "theirs"}')
+    message = dialogue.request("Hi")
+    assert message.opening is None
+    assert message.url == "http://agent/chat/chat/theirs/ours%2F1"
+    assert orjson.loads(message.body)["session_id"] == "theirs"
+
+
+def test_a_session_that_was_opened_without_a_name_breaks_the_protocol():
+    _, reply = opened(endpoint(setup=SETUP), b'{"id": "theirs"}')
+    assert (reply.error_kind, reply.is_protocol_error) == ("no_session_id", True)
+    _, silent = opened(endpoint(setup={"path": "/sessions"}), b"")
+    assert silent.error_kind is None
+
+
+def test_the_query_of_the_targets_url_stays_behind_a_path():
+    template = Template.model_validate(
+        {"body": {"m": "{{ user }}"}, "reply": "r", "path": "/say?x=1"}
+    )
+    adapter = HttpJson(url="http://agent/api/?key=k", template=template, headers={})
+    assert adapter.begin("s").request("Hi").url == "http://agent/api/say?key=k&x=1"

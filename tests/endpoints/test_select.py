@@ -38,6 +38,17 @@ def test_the_settings_of_a_protocol_reach_its_adapter():
         assert (messages.max_tokens, messages.model) == (most, "m")
 
 
+@pytest.mark.parametrize("url", ["http://a:8000", "http://a:8000/", "http://a:8000/run_sse"])
+def test_google_adk_is_http_json_described_by_us(url):
+    for stream, path in ((True, "/run_sse"), (False, "/run")):
+        target = Target.model_validate(
+            {"protocol": "google-adk", "stream": stream, "google_adk": {"app": "shop"}}
+        )
+        adapter = endpoint_for(target, url)
+        assert isinstance(adapter, HttpJson)
+        assert adapter.begin("s").request("Hi").url == "http://a:8000" + path
+
+
 def test_http_json_without_a_template_is_refused():
     target = Target.model_construct(protocol="http-json", header_texts={}, http_json=None)
     with pytest.raises(WorkloadError, match="no template"):

@@ -26,6 +26,7 @@ from profiler.workload.checks import Check
 from profiler.workload.sessions import SessionPlan, TurnPlan
 from tests.load.virtual_time import run_virtual
 
+TRACE = {"llm_calls": [{"outcome": "ok"}], "tool_calls": []}
 MS = 1_000_000
 S = 1_000_000_000
 
@@ -35,6 +36,7 @@ class FakeTarget:
     """Stands in for caller and endpoint: answers after `latency_s`, or as `script` says."""
 
     latency_s: float = 0.1
+    opening_s: float = 0
     script: object = None
     clock: object = None
     heard: list = field(default_factory=list)
@@ -46,6 +48,10 @@ class FakeTarget:
         return FakeDialogue(session_id)
 
     async def call(self, dialogue, user, headers):
+        opened_ns = None
+        if self.opening_s and not dialogue.said:
+            await anyio.sleep(self.opening_s)
+            opened_ns = self.clock()
         send_ns = self.clock()
         index = len(self.heard)
         self.heard.append((dialogue.session_id, user, tuple(dialogue.said)))
@@ -61,12 +67,13 @@ class FakeTarget:
             self.in_flight -= 1
         return Exchange(
             outcome=outcome,
-            reply=Reply(text=f"re: {user}", trace={"llm_calls": [{"outcome": "ok"}]}),
+            reply=Reply(text=f"re: {user}", trace=TRACE),
             send_ns=send_ns,
             end_ns=self.clock(),
             http_status=status,
             error_kind=None if outcome is Outcome.OK else "x",
             error_detail=None if outcome is Outcome.OK else "detail",
+            opened_ns=opened_ns,
         )
 
 
@@ -257,6 +264,16 @@ def test_later_turns_of_an_arrived_session_are_intended_after_the_think_time():
     for session in ("m-0", "m-1", "m-2"):
         first, second = (i for i in ran.measured if i.session == session)
         assert second.intended_start_ns - first.end_ns == 3 * S
+
+
+def test_a_first_message_is_intended_when_its_session_is_open():
+    target = FakeTarget(latency_s=0.5, opening_s=0.2)
+    ran = drive(open_loop(1.0), source=FakeSessions(turns=2), sessions=3, target=target)
+    firsts = [i for i in ran.measured if i.turn == 0]
+    assert [i.send_ns - i.intended_start_ns for i in firsts] == [0, 0, 0]
+    assert [round((b.send_ns - a.send_ns) / MS) for a, b in pairwise(firsts)] == [1000, 1000]
+    closed = drive(ClosedLoop(users=1), sessions=1, target=FakeTarget(opening_s=0.2))
+    assert closed.measured[0].intended_start_ns is None
 
 
 def test_poisson_arrivals_are_seeded():

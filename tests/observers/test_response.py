@@ -88,10 +88,13 @@ def test_the_block_becomes_one_record_for_each_call_tool_and_store():
 
 
 def test_what_the_block_leaves_out_is_not_observed():
-    (call,) = records_of({"llm_calls": [{"outcome": "ok"}]}, "t1")
+    call, blind = records_of({"llm_calls": [{"outcome": "ok"}]}, "t1")
     assert isinstance(call, LlmCall)
     assert (call.usage, call.tokens, call.start_ns, call.attempts) == (None, None, None, None)
     assert call.tool_calls is None
+    assert blind == Watched(
+        trace_id="t1", observer=Observer.RESPONSE, llm_calls=False, tool_calls=False
+    )
 
 
 def test_an_empty_list_of_tools_says_that_there_were_none_and_nothing_of_llm_calls():
@@ -101,7 +104,8 @@ def test_an_empty_list_of_tools_says_that_there_were_none_and_nothing_of_llm_cal
 
 
 def test_values_in_a_wrong_form_are_left_out_and_the_rest_stays():
-    calls = {"llm_calls": [{"start_s": "now", "end_s": math.nan, "attempts": True, "model": 3}, 7]}
+    wrong = {"start_s": "now", "end_s": math.nan, "attempts": True, "model": 3}
+    calls = {"llm_calls": [wrong, 7], "tool_calls": []}
     (call,) = records_of(calls, "t1")
     assert isinstance(call, LlmCall)
     assert (call.start_ns, call.end_ns, call.attempts, call.model) == (None, None, None, None)

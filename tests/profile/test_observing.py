@@ -51,6 +51,16 @@ def test_a_protocol_that_never_showed_a_tool_tells_nothing(tmp_path: Path):
     assert not {"llm_calls", "tool_calls", "tool_time"} & set(profile.interaction)
 
 
+def test_llm_calls_from_who_sees_no_tools_tell_of_no_tool(tmp_path: Path):
+    call = llm_call("a")
+    blind = Watched(trace_id="a", observer=Observer.RESPONSE, llm_calls=False, tool_calls=False)
+    profile = build_profile(write(tmp_path, call, blind, interaction("a")))
+    assert numbers(profile, "llm_calls") == (1, 1, "response")
+    assert not {"tool_calls", "tool_time", "own_time"} & set(profile.interaction)
+    seen = build_profile(write(tmp_path, call, interaction("a")))
+    assert numbers(seen, "tool_calls") == (1, 0, "response")
+
+
 def test_an_interaction_that_was_watched_without_a_call_has_none(tmp_path: Path):
     call = llm_call("a", observer=GATEWAY, attempts=1, start_ns=0, end_ns=5000)
     usage = Usage(input_tokens=7)

@@ -1,6 +1,7 @@
-"""The environment of the real agents, and their processes. Made once, made again when they change.
+"""The environments of the real agents, and their processes. Made once, made again when they change.
 
-The frameworks want other versions of what we use ourselves, so they are not beside us.
+The frameworks want other versions of what we use ourselves, so they are not beside us; and Google
+ADK wants others than they do, so it is alone.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-FOLDER = HERE.parents[2] / ".venv-agents"
-REQUIREMENTS = HERE / "requirements.txt"
+ENVIRONMENTS = {".venv-agents": "requirements.txt", ".venv-agents-adk": "requirements-adk.txt"}
 START_S = 60
 
 
-def agents_python() -> Path:
+def agents_python(environment: str = ".venv-agents") -> Path:
     """Return the interpreter that has the frameworks; install them if they are not there."""
-    python, made = FOLDER / "bin" / "python", FOLDER / ".made-from"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    FOLDER.mkdir(exist_ok=True)
-    with (FOLDER / ".lock").open("w") as lock:
+    folder, requirements = HERE.parents[2] / environment, HERE / ENVIRONMENTS[environment]
+    python, made = folder / "bin" / "python", folder / ".made-from"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    folder.mkdir(exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
         if made.exists() and made.read_text() == wanted:
             return python
-        subprocess.run([sys.executable, "-m", "venv", str(FOLDER)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run(
-            [*pip, "-r", str(REQUIREMENTS)], capture_output=True, text=True, check=False
+            [*pip, "-r", str(requirements)], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             reason = f"the agent frameworks could not be installed: {done.stderr.strip()[-300:]}"
@@ -51,12 +52,14 @@ def agents_python() -> Path:
 
 
 @contextmanager
-def running_agent(name: str, log: Path, **extra: str) -> Iterator[str]:
-    """Run one of the agents; yields the URL of its chat."""
+def running_agent(
+    name: str, log: Path, *, within: str = ".venv-agents", **extra: str
+) -> Iterator[str]:
+    """Run one of the agents within an environment; yields the URL of its chat."""
     port = free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "OPENAI_"))}
     environment.pop("PYTHONPATH", None)
-    command = [str(agents_python()), str(HERE / f"{name}_agent.py"), str(port)]
+    command = [str(agents_python(within)), str(HERE / f"{name}_agent.py"), str(port)]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=HERE, env={**environment, **extra}, stdout=out, stderr=out
