@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from profiler.errors import WorkloadError
 from profiler.workload.target import AnthropicMessages as AnthropicMessagesSettings
+from profiler.workload.target import LangGraph as LangGraphSettings
 from profiler.workload.target import OpenAiResponses as OpenAiResponsesSettings
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from profiler.workload.target import Target
 
 
-def endpoint_for(target: Target, url: str) -> Endpoint:
+def endpoint_for(target: Target, url: str) -> Endpoint:  # noqa: PLR0911 - one for each protocol
     """Return the adapter for `target`, which is reached at `url`. Raises `WorkloadError`."""
     match target.protocol:
         case "openai-chat":
@@ -62,5 +63,16 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
             from profiler.endpoints.vercel_ai import VercelAi  # noqa: PLC0415 - only what is spoken
 
             return VercelAi(url=url, headers=target.headers)
+        case "langgraph":
+            from profiler.endpoints.langgraph import LangGraph  # noqa: PLC0415 - only what is spoken
+
+            threads = target.langgraph or LangGraphSettings()
+            return LangGraph(
+                url=url,
+                stream=target.stream,
+                headers=target.headers,
+                assistant=threads.assistant,
+                resume=threads.interrupt == "resume",
+            )
         case _:
             assert_never(target.protocol)

@@ -29,7 +29,7 @@ BODY_NAMES = frozenset({"user", "session_id", "turn"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 120.0
-_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json")
+_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json", "langgraph")
 """The protocols that have a section of their own in `target`."""
 
 
@@ -100,12 +100,25 @@ class AnthropicMessages(Strict):
     max_tokens: Annotated[StrictInt, Field(ge=1)] = 4096
 
 
+class LangGraph(Strict):
+    """Which assistant (or graph) of the server answers, and what an interrupted run is."""
+
+    assistant: Text = "agent"
+    interrupt: Literal["error", "resume"] = "error"
+
+
 class Target(Strict):
     """The agent. Without a `url`, the shipped mock agent is started and used."""
 
     endpoint: FromEnvironment | None = Field(default=None, alias="url")
     protocol: Literal[
-        "openai-chat", "openai-responses", "anthropic-messages", "ag-ui", "vercel-ai", "http-json"
+        "openai-chat",
+        "openai-responses",
+        "anthropic-messages",
+        "ag-ui",
+        "vercel-ai",
+        "langgraph",
+        "http-json",
     ] = "openai-chat"
     model: Text | None = None
     stream: StrictBool = True
@@ -115,6 +128,7 @@ class Target(Strict):
     openai_responses: OpenAiResponses | None = None
     anthropic_messages: AnthropicMessages | None = None
     http_json: HttpJson | None = None
+    langgraph: LangGraph | None = None
 
     @property
     def url(self) -> str | None:
