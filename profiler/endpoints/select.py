@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from profiler.errors import WorkloadError
+from profiler.workload.target import A2a as A2aSettings
 from profiler.workload.target import AnthropicMessages as AnthropicMessagesSettings
 from profiler.workload.target import LangGraph as LangGraphSettings
 from profiler.workload.target import OpenAiResponses as OpenAiResponsesSettings
@@ -74,5 +75,10 @@ def endpoint_for(target: Target, url: str) -> Endpoint:  # noqa: PLR0911 - one f
                 assistant=threads.assistant,
                 resume=threads.interrupt == "resume",
             )
+        case "a2a":
+            from profiler.endpoints.a2a import A2a  # noqa: PLC0415 - only what is spoken
+
+            a2a = target.a2a or A2aSettings()
+            return A2a(url=url, stream=target.stream, headers=target.headers, version=a2a.version)
         case _:
             assert_never(target.protocol)

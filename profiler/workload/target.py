@@ -29,7 +29,7 @@ BODY_NAMES = frozenset({"user", "session_id", "turn"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 120.0
-_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json", "langgraph")
+_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json", "langgraph", "a2a")
 """The protocols that have a section of their own in `target`."""
 
 
@@ -107,6 +107,14 @@ class LangGraph(Strict):
     interrupt: Literal["error", "resume"] = "error"
 
 
+class A2a(Strict):
+    """Which version of the protocol is spoken. YAML reads it as a number."""
+
+    version: Annotated[
+        Literal["1.0", "0.3"], BeforeValidator(lambda v: str(v) if isinstance(v, float) else v)
+    ] = "1.0"
+
+
 class Target(Strict):
     """The agent. Without a `url`, the shipped mock agent is started and used."""
 
@@ -118,6 +126,7 @@ class Target(Strict):
         "ag-ui",
         "vercel-ai",
         "langgraph",
+        "a2a",
         "http-json",
     ] = "openai-chat"
     model: Text | None = None
@@ -129,6 +138,7 @@ class Target(Strict):
     anthropic_messages: AnthropicMessages | None = None
     http_json: HttpJson | None = None
     langgraph: LangGraph | None = None
+    a2a: A2a | None = None
 
     @property
     def url(self) -> str | None:
