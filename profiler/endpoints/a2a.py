@@ -81,7 +81,7 @@ class Carried:
     context: str | None
     task: str | None = None
     artifacts: Mapping[str, str]
-    status: Any = None
+    status: tuple[str, ...] = ()
 
 
 _NOTHING = Carried(context=None, artifacts={})
@@ -202,7 +202,7 @@ class _Answer:
         self._before = before
         self._context = before.context
         self._task: str | None = None
-        self._status: Any = None
+        self._status: tuple[str, ...] = ()
         self._final = ""
         self._said: list[str] = []
         self._artifacts: dict[str, list[str]] = {}
@@ -263,12 +263,16 @@ class _Answer:
         self._arrived(text, at_ns)
 
     def _take_status(self, status: Any, at_ns: int | None) -> None:
-        if not isinstance(status, dict) or status == self._before.status:
+        if not isinstance(status, dict):
             return
-        self._status = status
-        state = text_of(status, "state").lower().removeprefix("task_state_").replace("_", "-")
+        message = mapping(status.get("message"))
+        state, said = text_of(status, "state"), _text(message, "\n")
+        mark = (state, text_of(status, "timestamp"), text_of(message, "messageId"), said)
+        if mark == self._before.status:
+            return
+        self._status, self._final = mark, said
+        state = state.lower().removeprefix("task_state_").replace("_", "-")
         self.state = "canceled" if state == "cancelled" else state
-        self._final = _text(mapping(status.get("message")), "\n")
         if self._final and not self.is_over:
             self._said.append(self._final)
         self._arrived(self._final, at_ns)

@@ -1,6 +1,7 @@
 """The graphs that `langgraph dev` serves. The server keeps the threads: they need no store.
 
-Beside `travel`: one whose tool fails, one whose model fails, and a run that stops to ask its user.
+Beside `travel`: one whose tool fails, and that does not ask for the usage of streams; one whose
+model fails; and one that stops to ask its user.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ def ask(_: MessagesState) -> dict:
     return {"messages": [AIMessage(f"Thank you for {answer}.")]}
 
 
-model = ChatOpenAI(model="gpt-4o", max_retries=0)
-travel = create_react_agent(model, [get_weather, save_note], prompt=SYSTEM)
+# LangChain asks for the usage of a stream only if it is told to, or speaks to OpenAI itself.
+counted = ChatOpenAI(model="gpt-4o", max_retries=0, stream_usage=True)
+uncounted = ChatOpenAI(model="gpt-4o", max_retries=0)
+travel = create_react_agent(counted, [get_weather, save_note], prompt=SYSTEM)
 notes = create_react_agent(
-    model, ToolNode([get_weather, fail_to_save], handle_tool_errors=True), prompt=SYSTEM
+    uncounted, ToolNode([get_weather, fail_to_save], handle_tool_errors=True), prompt=SYSTEM
 )
 broken = create_react_agent(ChatOpenAI(base_url=os.environ["BROKEN_LLM"], max_retries=0), [])
 asking = (
