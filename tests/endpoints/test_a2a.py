@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import orjson
 import pytest
 from hypothesis import given
@@ -60,7 +62,7 @@ OLD_STREAMED = [  # the same in version 0.3
 ]
 
 
-def begin(version: str = "1.0", *, stream: bool = True) -> A2aDialogue:
+def begin(version: Literal["1.0", "0.3"] = "1.0", *, stream: bool = True) -> A2aDialogue:
     headers = {"authorization": "Bearer t"}
     endpoint = A2a(url="http://agent/a2a", stream=stream, headers=headers, version=version)
     return endpoint.begin("s-1")
@@ -88,8 +90,9 @@ def plain(dialogue: A2aDialogue, body: object, http_status: int = 200) -> Reply:
     return reader.finish()
 
 
-def sent(dialogue: A2aDialogue, user: str = "More") -> dict:
-    return orjson.loads(dialogue.request(user).body)
+def sent(dialogue: A2aDialogue, user: str = "More") -> dict[str, Any]:
+    body: dict[str, Any] = orjson.loads(dialogue.request(user).body)
+    return body
 
 
 def test_the_first_message_names_no_context():
