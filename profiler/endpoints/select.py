@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from profiler.errors import WorkloadError
+from profiler.workload.target import A2a as A2aSettings
 from profiler.workload.target import AnthropicMessages as AnthropicMessagesSettings
+from profiler.workload.target import LangGraph as LangGraphSettings
 from profiler.workload.target import OpenAiResponses as OpenAiResponsesSettings
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from profiler.workload.target import Target
 
 
-def endpoint_for(target: Target, url: str) -> Endpoint:
+def endpoint_for(target: Target, url: str) -> Endpoint:  # noqa: PLR0911 - one for each protocol
     """Return the adapter for `target`, which is reached at `url`. Raises `WorkloadError`."""
     match target.protocol:
         case "openai-chat":
@@ -54,6 +56,22 @@ def endpoint_for(target: Target, url: str) -> Endpoint:
             from profiler.endpoints.vercel_ai import VercelAi  # noqa: PLC0415 - only what is spoken
 
             return VercelAi(url=url, headers=target.headers)
+        case "langgraph":
+            from profiler.endpoints.langgraph import LangGraph  # noqa: PLC0415 - only what is spoken
+
+            threads = target.langgraph or LangGraphSettings()
+            return LangGraph(
+                url=url,
+                stream=target.stream,
+                headers=target.headers,
+                assistant=threads.assistant,
+                resume=threads.interrupt == "resume",
+            )
+        case "a2a":
+            from profiler.endpoints.a2a import A2a  # noqa: PLC0415 - only what is spoken
+
+            a2a = target.a2a or A2aSettings()
+            return A2a(url=url, stream=target.stream, headers=target.headers, version=a2a.version)
         case _:
             assert_never(target.protocol)
 

@@ -90,10 +90,21 @@ def timed_events(pieces: Iterable[bytes], times_ns: Iterable[int]) -> Iterator[t
 
     Raises `EventTooLongError`.
     """
+    for _, data, at_ns in named_events(pieces, times_ns):
+        yield data, at_ns
+
+
+def named_events(
+    pieces: Iterable[bytes], times_ns: Iterable[int]
+) -> Iterator[tuple[str, bytes, int]]:
+    """Yield the name and the data of each event, and when the piece came that completed it.
+
+    Raises `EventTooLongError`.
+    """
     parser = SseParser()
     for piece, at_ns in zip(pieces, times_ns, strict=True):
         for event in parser.feed(piece):
-            yield event.data, at_ns
+            yield event.name, event.data, at_ns
 
 
 @dataclass(frozen=True, slots=True)

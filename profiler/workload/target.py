@@ -25,7 +25,14 @@ from profiler.workload.strict import PositiveDuration, Strict, Text, problem
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 120.0
-_WITH_SECTION = ("openai-responses", "anthropic-messages", "http-json", "google-adk")
+_WITH_SECTION = (
+    "openai-responses",
+    "anthropic-messages",
+    "langgraph",
+    "a2a",
+    "http-json",
+    "google-adk",
+)
 """The protocols that have a section of their own in `target`."""
 
 
@@ -58,6 +65,21 @@ class AnthropicMessages(Strict):
     max_tokens: Annotated[StrictInt, Field(ge=1)] = 4096
 
 
+class LangGraph(Strict):
+    """Which assistant (or graph) of the server answers, and what an interrupted run is."""
+
+    assistant: Text = "agent"
+    interrupt: Literal["error", "resume"] = "error"
+
+
+class A2a(Strict):
+    """Which version of the protocol is spoken. YAML reads it as a number."""
+
+    version: Annotated[
+        Literal["1.0", "0.3"], BeforeValidator(lambda v: str(v) if isinstance(v, float) else v)
+    ] = "1.0"
+
+
 class Target(Strict):
     """The agent. Without a `url`, the shipped mock agent is started and used."""
 
@@ -68,6 +90,8 @@ class Target(Strict):
         "anthropic-messages",
         "ag-ui",
         "vercel-ai",
+        "langgraph",
+        "a2a",
         "http-json",
         "google-adk",
     ] = "openai-chat"
@@ -80,6 +104,8 @@ class Target(Strict):
     anthropic_messages: AnthropicMessages | None = None
     http_json: HttpJson | None = None
     google_adk: GoogleAdk | None = None
+    langgraph: LangGraph | None = None
+    a2a: A2a | None = None
 
     @property
     def url(self) -> str | None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from profiler.endpoints.a2a import A2a
 from profiler.endpoints.ag_ui import AgUi
 from profiler.endpoints.anthropic_messages import AnthropicMessages
 from profiler.endpoints.http_json import HttpJson
+from profiler.endpoints.langgraph import LangGraph
 from profiler.endpoints.openai_chat import OpenAiChat
 from profiler.endpoints.openai_responses import OpenAiResponses
 from profiler.endpoints.select import endpoint_for
@@ -47,6 +49,20 @@ def test_google_adk_is_http_json_described_by_us(url):
         adapter = endpoint_for(target, url)
         assert isinstance(adapter, HttpJson)
         assert adapter.begin("s").request("Hi").url == "http://a:8000" + path
+
+
+def test_the_settings_of_agent_servers_reach_their_adapters():
+    settings = {"assistant": "travel", "interrupt": "resume"}
+    for section, expected in (({}, ("agent", False)), (settings, ("travel", True))):
+        target = Target.model_validate({"protocol": "langgraph", "langgraph": section})
+        threads = endpoint_for(target, "http://a")
+        assert isinstance(threads, LangGraph)
+        assert (threads.assistant, threads.resume) == expected
+    for section, version in (({}, "1.0"), ({"version": "0.3"}, "0.3"), ({"version": 0.3}, "0.3")):
+        target = Target.model_validate({"protocol": "a2a", "a2a": section, "stream": False})
+        agent = endpoint_for(target, "http://a")
+        assert isinstance(agent, A2a)
+        assert (agent.version, agent.stream) == (version, False)
 
 
 def test_http_json_without_a_template_is_refused():

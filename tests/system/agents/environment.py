@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ENVIRONMENTS = {".venv-agents": "requirements.txt", ".venv-agents-adk": "requirements-adk.txt"}
 START_S = 60
+_NOT_FOR_AGENTS = ("OTEL_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "PYTHONPATH")
 
 
 def agents_python(environment: str = ".venv-agents") -> Path:
@@ -57,16 +59,35 @@ def running_agent(
 ) -> Iterator[str]:
     """Run one of the agents within an environment; yields the URL of its chat."""
     port = free_port()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "OPENAI_"))}
-    environment.pop("PYTHONPATH", None)
     command = [str(agents_python(within)), str(HERE / f"{name}_agent.py"), str(port)]
+    with _running(command, HERE, port, log, extra):
+        yield f"http://127.0.0.1:{port}/chat"
+
+
+@contextmanager
+def running_langgraph(folder: Path, log: Path, **extra: str) -> Iterator[str]:
+    """Run LangGraph's development server, which keeps its files in `folder`; yields its URL."""
+    port = free_port()
+    graphs = shutil.copytree(HERE / "langgraph_server", folder)
+    command = [str(agents_python().with_name("langgraph")), "dev", "--port", str(port)]
+    command += ["--no-browser", "--no-reload", "--n-jobs-per-worker", "8"]
+    extra |= {"LANGSMITH_TRACING": "false", "LANGGRAPH_CLI_NO_ANALYTICS": "1"}
+    with _running(command, graphs, port, log, extra):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(
+    command: list[str], folder: Path, port: int, log: Path, extra: dict[str, str]
+) -> Iterator[None]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_AGENTS)}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=HERE, env={**environment, **extra}, stdout=out, stderr=out
+            command, cwd=folder, env={**environment, **extra}, stdout=out, stderr=out
         )
     try:
         _wait_for(port, process, log)
-        yield f"http://127.0.0.1:{port}/chat"
+        yield
     finally:
         process.terminate()
         try:
