@@ -68,4 +68,4 @@ def test_without_conversations_it_is_an_error(tmp_path: Any) -> None:
 def test_pauses_that_cannot_be_are_named_with_their_line(loaded: Any, times: Any) -> None:
     with pytest.raises(WorkloadError, match="think_times_s") as caught:
         loaded(line("a", [None, 1, 2]), line("b", times))
-    assert caught.value.where.endswith("c.jsonl:2")
+    assert str(caught.value.where).endswith("c.jsonl:2")

@@ -16,6 +16,8 @@ class Session(NamedTuple):
     """One session that can be replayed. `notes` says what is odd about it and was kept.
 
     `id` is None where the file gives none, `begin_s` (seconds since 1970) where it has no time.
+    `think_times_s` has the pause before each turn in seconds, None where it is not known; it is
+    None where none is. `line` is where it stands in the file, if not where it was read.
     """
 
     id: str | None
@@ -23,10 +25,17 @@ class Session(NamedTuple):
     turns: int
     notes: tuple[str, ...] = ()
     begin_s: float | None = None
+    think_times_s: tuple[float | None, ...] | None = None
+    line: int | None = None
 
 
 class RefusedError(Exception):
-    """A session that cannot be replayed; the text is the reason, without where."""
+    """A session that cannot be replayed; the text is the reason, without where.
+
+    `line` is where it stands in the file, if not where it was read.
+    """
+
+    line: int | None = None
 
 
 def session_id(value: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -62,7 +62,9 @@ class Rewriter:
         if self._redactor is not None:
             messages = [self._redactor.message(message) for message in messages]
             name = self._redactor.text(name)
-        record = {"id": self._own(name, line), "messages": messages}
+        record: dict[str, Any] = {"id": self._own(name, line), "messages": messages}
+        if session.think_times_s is not None:
+            record["think_times_s"] = session.think_times_s
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
     def _own(self, name: str, line: int) -> str:
