@@ -86,8 +86,7 @@ def command(
         if skipped is not None:
             found.told = opened.enter_context(_log(skipped, file, (workload, data), force=force))
         if kind in GATHERED:
-            write = _writer()
-            stream = _gathered(source, kind, found, opened, write)
+            stream = _gathered(source, kind, found, opened, _writer(seed))
         else:
             stream = source
         _surveyed(stream, file, kind, size=size, seed=seed, count=count, found=found)
@@ -175,7 +174,7 @@ def _log(
 
 
 def _gathered(
-    source: BinaryIO, kind: ImportKind, found: Survey, opened: ExitStack, write: Write | None
+    source: BinaryIO, kind: ImportKind, found: Survey, opened: ExitStack, write: Write
 ) -> BinaryIO:
     """Return a file of sessions, made of a file where they stand apart."""
     from profiler.cli.import_gathering import gathered
@@ -185,8 +184,11 @@ def _gathered(
         return gathered(source, kind, found, opened, write=write, advanced=advanced)
 
 
-def _writer() -> Write | None:
-    return None
+def _writer(seed: int) -> Write:
+    """Return what writes texts of a length, for turns that were recorded without content."""
+    from profiler.workload.words import words
+
+    return lambda name, tokens: words(f"{seed}/{name}", tokens)
 
 
 def _counter() -> Callable[[Message], int]:

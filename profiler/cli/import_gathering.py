@@ -24,7 +24,7 @@ def gathered(
     found: Survey,
     opened: ExitStack,
     *,
-    write: Write | None,
+    write: Write,
     advanced: Callable[[int], None] | None,
 ) -> BinaryIO:
     """Return a file of the sessions in `stream`, one on each line; it is gone when closed.

@@ -111,7 +111,7 @@ def _turn(
         begin_s=begin_s,
         end_s=begin_s + took_s,
         user=request.users[-1],
-        replies=replies,
+        replies=[*request.results, *replies],
         system=request.system,
         users=len(request.users) if request.carries_history else None,
         notes=notes,

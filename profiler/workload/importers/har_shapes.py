@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from profiler.workload.importers import foreign
+
+if TYPE_CHECKING:
+    from profiler.workload.conversations import Message
 
 AG_UI, VERCEL, CHAT = "AG-UI", "AI SDK UI messages", "OpenAI chat messages"
 RESPONSES, LANGGRAPH, PLAIN = "OpenAI Responses", "LangGraph run", "plain text in an object"
@@ -48,7 +51,8 @@ _MOST_ID = 200
 class Request:
     """A user's message. `users` has the user's texts in the request, the new one last.
 
-    `carries_history`: the earlier ones are among them. `session` is None where nothing names it.
+    `carries_history`: the earlier ones are among them. `results` are those of tools that ran in the
+    browser. `session` is None where nothing names it.
     """
 
     shape: str
@@ -56,6 +60,7 @@ class Request:
     session: str | None
     carries_history: bool
     system: str | None = None
+    results: list[Message] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -131,12 +136,23 @@ def _request(
         session=session,
         carries_history=carries_history,
         system=next((m["content"] for m in found if m["role"] == "system"), None),
+        results=_results(found),
         notes=list(odd),
     )
 
 
+def _results(messages: list[Message]) -> list[Message]:
+    """Return what tools gave since the agent has last spoken."""
+    for at in reversed(range(len(messages))):
+        if messages[at]["role"] != "tool":
+            return messages[at + 1 :]
+    return []
+
+
 def _session(body: dict[str, Any]) -> str | None:
-    for holder in (body, *(body.get(key) for key in _NESTED)):
+    config = body.get("config")
+    within = config.get("configurable") if isinstance(config, dict) else None
+    for holder in (body, within, *(body.get(key) for key in _NESTED)):
         if isinstance(holder, dict):
             for key in _SESSION_KEYS:
                 if (found := _id(holder.get(key))) is not None:

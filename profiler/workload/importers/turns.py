@@ -29,6 +29,8 @@ BEFORE = "a session that began before the recording: its earlier turns are not r
 GENERATED = "recorded without content: its texts are generated, of the recorded lengths"
 CUT = "records of a session, or of a trace, beyond 32 MiB of it"
 AGAIN = "a message that was sent again, taken once"
+TOO_MUCH = "recorded lengths of more than 4 million tokens in a session, the rest cut to nothing"
+MOST_TOKENS = 2**22
 _MOST_OPEN = 256
 
 
@@ -79,7 +81,7 @@ def turn_of(record: bytes) -> Turn:
 
 
 def write_sessions(
-    turns: Groups, out: BinaryIO, *, write: Write | None, least_input: Mapping[str, int]
+    turns: Groups, out: BinaryIO, *, write: Write, least_input: Mapping[str, int]
 ) -> None:
     """Write a line for each session. `write` is for turns without content.
 
@@ -105,7 +107,7 @@ def _parted(turns: list[Turn]) -> Iterator[list[Turn]]:
             session.append(turn)
             continue
         # No new user message: results of tools that ran in the browser, or an answer made anew.
-        is_again = not turn.replies or turn.replies == last.replies
+        is_again = turn.replies == last.replies[-len(turn.replies) :] or not turn.replies
         last.notes = [*last.notes, *turn.notes, *([AGAIN] if is_again else [])]
         last.replies += [] if is_again else turn.replies
         last.end_s = max(last.end_s, turn.end_s)
@@ -114,7 +116,7 @@ def _parted(turns: list[Turn]) -> Iterator[list[Turn]]:
 
 
 def _session(
-    turns: list[Turn], number: int, write: Write | None, least_input: Mapping[str, int]
+    turns: list[Turn], number: int, write: Write, least_input: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return a session as a line has it."""
     first = turns[0]
@@ -123,26 +125,41 @@ def _session(
     if first.earlier or (first.users is not None and first.users > 1):
         notes[BEFORE] = None
     messages: list[Message] = []
+    bounded = _Bounded(write, name, notes)
     if first.system:
         messages.append({"role": "system", "content": first.system})
     for place, turn in enumerate(turns):
-        if turn.user is None and turn.calls and write is not None:
+        if turn.user is None:
             notes[GENERATED] = None
-            before = turns[place - 1] if place else None
-            _generated(
-                turn,
-                before,
-                least_input,
-                lambda part, size, at=place: write(  # type: ignore[misc]
-                    f"{name}/{at}/{part}", size
-                ),
-            )
+            _generated(turn, turns[place - 1] if place else None, least_input, bounded.at(place))
         messages.append({"role": "user", "content": turn.user})
         messages.extend(turn.replies)
     pauses = think_times_s([t.begin_s for t in turns], [t.end_s for t in turns], notes)
     data: dict[str, Any] = {"id": name, "line": min(turn.line for turn in turns)}
     data |= {"timestamp": first.begin_s, "messages": _with_call_ids(messages)}
     return data | {"think_times_s": pauses, "notes": list(notes)}
+
+
+class _Bounded:
+    """Writes the texts of one session, and stops where they would be endless."""
+
+    def __init__(self, write: Write, session: str, notes: dict[str, None]) -> None:
+        self._write = write
+        self._session = session
+        self._notes = notes
+        self._left = MOST_TOKENS
+
+    def at(self, place: int) -> Write:
+        """Return what writes the texts of a turn."""
+
+        def write(part: str, tokens: int) -> str:
+            if tokens > self._left:
+                self._notes[TOO_MUCH] = None
+                tokens = min(tokens, max(self._left, 1))
+            self._left -= tokens
+            return self._write(f"{self._session}/{place}/{part}", tokens)
+
+        return write
 
 
 def _generated(

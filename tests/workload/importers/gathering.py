@@ -45,7 +45,7 @@ class Gathered:
     def users(self, name: str | None) -> list[str]:
         return [m["content"] for m in self.sessions[name].messages if m["role"] == "user"]
 
-    def said(self, name: str) -> list[tuple[str, Any]]:
+    def said(self, name: str | None) -> list[tuple[str, Any]]:
         """Return the roles, and the texts or the names of the tools asked for."""
         return [
             (m["role"], [c["function"]["name"] for c in m["tool_calls"]])
