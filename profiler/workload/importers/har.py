@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import OrderedDict
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from profiler.workload.importers.documents import items_within
 from profiler.workload.importers.har_replies import replies_of
-from profiler.workload.importers.har_shapes import Request, recognised
+from profiler.workload.importers.har_shapes import BY_URL, Request, recognised, session_of_answer
 from profiler.workload.importers.times import seconds
 from profiler.workload.importers.turns import Turn
 
@@ -56,7 +57,12 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
             into.skip(number, f"a user's message that failed ({failed})")
             continue
         into.found.recognised.add(f"{request.shape}: {url}", number)
-        into.add(_turn(number, entry, request, begin_s, sessions.name(request, url)))
+        answered = _answer(entry)
+        if request.session is None and answered is not None:
+            request = replace(request, session=session_of_answer(answered[0]))
+        turn = _turn(number, entry, request, answered, begin_s)
+        turn.session = sessions.name(request, url)
+        into.add(turn)
 
 
 def _numbered(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -96,17 +102,22 @@ def _place(url: str) -> str:
 
 
 def _turn(
-    number: int, entry: dict[str, Any], request: Request, begin_s: float, session: str
+    number: int,
+    entry: dict[str, Any],
+    request: Request,
+    answered: tuple[str, str] | None,
+    begin_s: float,
 ) -> Turn:
     took_ms = entry.get("time")
     took_s = took_ms / 1000 if isinstance(took_ms, int | float) and took_ms > 0 else 0.0
     notes = list(request.notes)
-    answered = _answer(entry)
     replies = [] if answered is None else replies_of(*answered)
     if not replies:
         notes.append(NO_ANSWER)
+    if request.session is None and not request.carries_history:
+        notes.append(BY_URL)
     return Turn(
-        session=session,
+        session="",
         line=number,
         begin_s=begin_s,
         end_s=begin_s + took_s,

@@ -113,8 +113,7 @@ def _of_messages(body: dict[str, Any], messages: list[Any], session: str | None)
 
 def _plainly(shape: str, messages: list[Any], session: str | None) -> Request | None:
     """Return a request that carries only the new message."""
-    notes = [BY_URL] if session is None else []
-    return _request(shape, messages, session, carries_history=False, notes=notes)
+    return _request(shape, messages, session, carries_history=False)
 
 
 def _request(
@@ -123,9 +122,8 @@ def _request(
     session: str | None,
     *,
     carries_history: bool,
-    notes: list[str] | None = None,
 ) -> Request | None:
-    odd: dict[str, None] = dict.fromkeys(notes or [])
+    odd: dict[str, None] = {}
     found = foreign.messages(messages, odd)
     users = [m["content"] for m in found if m["role"] == "user" and m["content"].strip()]
     if not users:
@@ -139,6 +137,12 @@ def _request(
         results=_results(found),
         notes=list(odd),
     )
+
+
+def session_of_answer(text: str) -> str | None:
+    """Return the id that an agent gave to a session with its first answer, None where it did not."""
+    body = foreign.parsed(text)
+    return _session(body) if isinstance(body, dict) else None
 
 
 def _results(messages: list[Message]) -> list[Message]:

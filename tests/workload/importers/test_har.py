@@ -190,6 +190,16 @@ def test_what_is_odd_about_a_session_is_named() -> None:
     assert found.sessions[SHOWN].notes == (BY_URL,)
 
 
+def test_the_id_of_a_session_may_come_with_its_first_answer() -> None:
+    entries = [
+        entry({"message": "q1", "session_id": None}, {"reply": "r1", "session_id": "given"}, 0),
+        entry({"message": "q2", "session_id": "given"}, {"reply": "r2", "session_id": "given"}, 4),
+    ]
+    found = Gathered(gather, har(*entries))
+    assert found.users("given") == ["q1", "q2"]
+    assert found.sessions["given"].notes == ()
+
+
 def test_answers_may_be_base64() -> None:
     one = entry({"message": "q", "session_id": "s"}, CHUNKS)
     content = one["response"]["content"]
