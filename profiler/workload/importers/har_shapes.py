@@ -140,7 +140,7 @@ def _request(
 
 
 def session_of_answer(text: str) -> str | None:
-    """Return the id that an agent gave to a session with its first answer, None where it did not."""
+    """Return the id that an agent gave to a session with its first answer, None without one."""
     body = foreign.parsed(text)
     return _session(body) if isinstance(body, dict) else None
 
