@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.system
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_replay_has_the_calls_and_tools_that_the_provider_served(tmp_path: Any, name: str) -> None:
+def test_a_replay_has_the_calls_and_tools_that_were_served(tmp_path: Any, name: str) -> None:
     (tmp_path / "spans.json").write_bytes(capture_bytes(name))
     done = agent_profiler("import", "otel", "spans.json", "-o", "x.yaml", cwd=tmp_path)
     assert done.code == 0, done.err
@@ -37,8 +38,6 @@ def test_a_replay_has_the_calls_and_tools_that_the_provider_served(tmp_path: Any
 
 def test_without_content_texts_have_exactly_the_recorded_tokens(tmp_path: Any) -> None:
     """The answers of the last calls: their lengths are what the provider counted."""
-    import json
-
     name = "pydantic-ai"
     (tmp_path / "spans.json").write_text(json.dumps(without_content(capture(name))))
     done = agent_profiler("import", "otel", "spans.json", "-o", "x.yaml", cwd=tmp_path)

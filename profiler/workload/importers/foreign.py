@@ -32,6 +32,8 @@ _ROLES = {
     "system": "system",
     "developer": "system",
 }
+_PLAIN = {"role", "content"}
+_TEXT_ROLES = ("system", "user", "assistant")
 _TEXTS = frozenset({"text", "input_text", "output_text"})
 _CALLS = frozenset({"tool_call", "tool_use", "function_call", "functionCall"})
 _RESULTS = frozenset({"tool_call_response", "tool_result", "function_call_output"})
@@ -104,6 +106,9 @@ def _preamble(value: dict[str, Any]) -> list[Message]:
 
 def _converted(item: dict[str, Any]) -> Iterator[Message]:
     """Yield the messages that one message of some dialect comes to."""
+    if item.keys() == _PLAIN and isinstance(item["content"], str) and item["role"] in _TEXT_ROLES:
+        yield item  # by far the most
+        return
     inner = item.get("message", item.get("data", item.get("content")))
     if "role" not in item and isinstance(inner, dict) and ("role" in inner or "content" in inner):
         item = {
