@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ from profiler.errors import UsageError
 from profiler.workload.importers.kinds import ImportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from profiler.workload.conversations import Message
@@ -84,7 +84,7 @@ def command(
         source = opened.enter_context(_opened(file))
         found = Survey()
         if skipped is not None:
-            found.told = opened.enter_context(_log(skipped, file, (workload, data), force=force))
+            found.told = _log(skipped, file, (workload, data), opened, force=force)
         if kind in GATHERED:
             stream = _gathered(source, kind, found, opened, _writer(seed))
         else:
@@ -148,40 +148,39 @@ def _opened(file: Path) -> BinaryIO:
         raise UsageError(what, where=str(file), fix="Check the path") from exc
 
 
-@contextmanager
 def _log(
-    skipped: Path, file: Path, others: tuple[Path, Path], *, force: bool
-) -> Iterator[Callable[[Problem], None]]:
+    skipped: Path, file: Path, others: tuple[Path, Path], opened: ExitStack, *, force: bool
+) -> Callable[[Problem], None]:
     """Open the list of what is skipped. It stays where nothing can be taken."""
     from profiler.workload.importers.skipped import SkippedLog
 
     if skipped.resolve() in {path.resolve() for path in (file, *others)}:
-        fix = "Give another file"
-        raise UsageError(
-            "that is another file of this import", where=f"--skipped {skipped}", fix=fix
-        )
+        what = "that is another file of this import"
+        raise UsageError(what, where=f"--skipped {skipped}", fix="Give another file")
     if skipped.exists() and (not force or not skipped.is_file()):
         fix = "Give another file, or --force to overwrite"
         raise UsageError("there is something already", where=f"--skipped {skipped}", fix=fix)
-    try:
-        skipped.parent.mkdir(parents=True, exist_ok=True)
-        with skipped.open("wb") as out:
-            yield SkippedLog(out).write
-    except OSError as exc:
-        what = f"cannot write the file: {exc.strerror}"
-        fix = "Give a place that is writable and has space"
-        raise UsageError(what, where=f"--skipped {skipped}", fix=fix) from exc
+    log = SkippedLog(skipped)
+    opened.callback(log.close)
+    return log.write
 
 
 def _gathered(
     source: BinaryIO, kind: ImportKind, found: Survey, opened: ExitStack, write: Write
 ) -> BinaryIO:
     """Return a file of sessions, made of a file where they stand apart."""
+    from tempfile import gettempdir
+
     from profiler.cli.import_gathering import gathered
 
     with ExitStack() as shown:
         advanced = _progress(shown, os.fstat(source.fileno()).st_size)
-        return gathered(source, kind, found, opened, write=write, advanced=advanced)
+        try:
+            return gathered(source, kind, found, opened, write=write, advanced=advanced)
+        except OSError as exc:
+            fix = "Make space there, or name another folder in TMPDIR"
+            what = f"cannot gather the sessions in temporary files: {exc.strerror}"
+            raise UsageError(what, where=gettempdir(), fix=fix) from exc
 
 
 def _writer(seed: int) -> Write:

@@ -4,7 +4,7 @@ Read are: OpenAI chat messages and content parts; items of OpenAI's Responses AP
 content blocks (`tool_use`, `tool_result`); OpenTelemetry's GenAI messages (`parts` of `text`,
 `tool_call`, `tool_call_response`); the AI SDK's UI messages (`parts` of `text`, `tool-NAME`);
 Gemini's `contents` (`role: model`, `parts` with `functionCall`); LangChain's (`type: human`). What
-is none of that is left out.
+is none of that is left out. What is nested too deeply is a RefusedError.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from profiler.workload.importers.messages import arguments_text, shortened
+from profiler.workload.importers.messages import arguments_text, json_text, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,10 +241,10 @@ def _result(item: dict[str, Any]) -> Message:
 
 
 def result_text(value: Any) -> str:
-    """Return a tool's result as text."""
+    """Return a tool's result as text. Raises RefusedError."""
     if isinstance(value, str):
         return value
-    return text_of(value) or ("" if value is None else orjson.dumps(value).decode())
+    return text_of(value) or ("" if value is None else json_text(value))
 
 
 def assistant(value: Any, notes: dict[str, None] | None = None) -> Message:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import orjson
 
 from profiler.workload.importers.gathered import WITHOUT_TEXT
+from profiler.workload.importers.messages import RefusedError
 from profiler.workload.importers.streaming import Problem, why_no_json
 from profiler.workload.importers.turns import CUT
 
@@ -45,6 +47,14 @@ class Gathering:
     def skip(self, line: int | None, why: str) -> None:
         """Say that something was skipped."""
         self.found.skip(Problem(line, why))
+
+    @contextmanager
+    def refusing(self, line: int) -> Iterator[None]:
+        """Skip what is refused within."""
+        try:
+            yield
+        except RefusedError as exc:
+            self.skip(line, str(exc))
 
     def dropped(self, records: int) -> None:
         """Say how many records did not fit."""

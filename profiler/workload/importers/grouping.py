@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 PARTS = 64
-MOST_BYTES = 32 * 2**20
+MOST_BYTES = 16 * 2**20
 _BUFFER_BYTES = 64 * 2**10
 _MOST_LEVELS = 4
 _HEAD = struct.Struct("<II")

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from profiler.workload.importers.documents import items_within
 from profiler.workload.importers.har_replies import replies_of
 from profiler.workload.importers.har_shapes import BY_URL, Request, recognised, session_of_answer
+from profiler.workload.importers.messages import RefusedError
 from profiler.workload.importers.times import seconds
 from profiler.workload.importers.turns import Turn
 
@@ -46,23 +47,24 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
     sessions = _Sessions()
     frames = _numbered(items_within(stream, PATHS))
     for number, entry in into.objects(frames, advanced):
-        found = _read(entry)
-        if isinstance(found, str):
-            into.skip(number, found)
-            continue
-        request, url, begin_s = found
-        status = _dict(entry.get("response")).get("status")
-        if not isinstance(status, int) or not 0 < status < _ERROR:
-            failed = status if isinstance(status, int) and status > 0 else "no answer"
-            into.skip(number, f"a user's message that failed ({failed})")
-            continue
-        into.found.recognised.add(f"{request.shape}: {url}", number)
-        answered = _answer(entry)
-        if request.session is None and answered is not None:
-            request = replace(request, session=session_of_answer(answered[0]))
-        turn = _turn(number, entry, request, answered, begin_s)
-        turn.session = sessions.name(request, url)
-        into.add(turn)
+        with into.refusing(number):
+            _add(number, entry, into, sessions)
+
+
+def _add(number: int, entry: dict[str, Any], into: Gathering, sessions: _Sessions) -> None:
+    """Take an entry, if it is a user's message. Raises RefusedError if not."""
+    request, url, begin_s = _read(entry)
+    status = _dict(entry.get("response")).get("status")
+    if not isinstance(status, int) or not 0 < status < _ERROR:
+        failed = status if isinstance(status, int) and status > 0 else "no answer"
+        raise RefusedError(f"a user's message that failed ({failed})")
+    answered = _answer(entry)
+    if request.session is None and answered is not None:
+        request = replace(request, session=session_of_answer(answered[0]))
+    turn = _turn(number, entry, request, answered, begin_s)
+    turn.session = sessions.name(request, url)
+    into.found.recognised.add(f"{request.shape}: {url}", number)
+    into.add(turn)
 
 
 def _numbered(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -70,24 +72,24 @@ def _numbered(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield frame._replace(line=number)
 
 
-def _read(entry: dict[str, Any]) -> tuple[Request, str, float] | str:
-    """Return the request that an entry is, its URL and when it was sent; or why it is none."""
+def _read(entry: dict[str, Any]) -> tuple[Request, str, float]:
+    """Return the user's message that an entry is, its URL and when it was sent."""
     sent = _dict(entry.get("request"))
     if sent.get("method") != "POST":
-        return NOT_SENT
+        raise RefusedError(NOT_SENT)
     posted = sent.get("postData")
     text = posted.get("text") if isinstance(posted, dict) else None
     if not isinstance(text, str) or not text:
         size = sent.get("bodySize")
-        return BODY_CUT if isinstance(size, int) and size > 0 else NO_BODY
+        raise RefusedError(BODY_CUT if isinstance(size, int) and size > 0 else NO_BODY)
     url = sent.get("url")
     url = url if isinstance(url, str) else ""
     found = recognised(text, url)
     if found is None:
-        return NO_SHAPE if text.lstrip()[:1] == "{" else NO_BODY
+        raise RefusedError(NO_SHAPE if text.lstrip()[:1] == "{" else NO_BODY)
     begin_s = seconds(entry.get("startedDateTime"))
     if begin_s is None:
-        return NO_TIME
+        raise RefusedError(NO_TIME)
     return found, _place(url), begin_s
 
 

@@ -20,6 +20,7 @@ import orjson
 from profiler.workload.importers import foreign
 from profiler.workload.importers.documents import records
 from profiler.workload.importers.grouping import Groups
+from profiler.workload.importers.messages import json_text
 from profiler.workload.importers.times import seconds
 from profiler.workload.importers.turns import Call, Turn
 
@@ -50,10 +51,13 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
     with Groups() as traces:
         for line, row in into.objects(records(stream, PATHS), advanced):
             for trace_id, kind, part in _rows(row, line, into):
-                head = b"%b%d " % (kind, line)
-                traces.add(trace_id.encode(errors="replace"), head + orjson.dumps(part))
-        for key, parts in traces.groups():
-            _trace(key.decode(errors="replace"), [_part(part) for part in parts], into)
+                with into.refusing(line):
+                    record = b"%b%d %b" % (kind, line, json_text(part).encode())
+                    traces.add(trace_id.encode(errors="replace"), record)
+        for key, records_of in traces.groups():
+            parts = [_part(record) for record in records_of]
+            with into.refusing(min(line for _, line, _ in parts)):
+                _trace(key.decode(errors="replace"), parts, into)
         into.dropped(traces.dropped)
 
 

@@ -11,6 +11,8 @@ from profiler.workload.conversations import ROLES, Message, content_text, is_con
 ORPHAN = "a tool result without a call"
 """A note: the message is kept, as it was recorded."""
 
+TOO_DEEP = "JSON that is nested too deeply"
+
 
 class Session(NamedTuple):
     """One session that can be replayed. `notes` says what is odd about it and was kept.
@@ -115,10 +117,18 @@ def _calls(message: Message, asked: set[str], notes: dict[str, None]) -> None:
 
 
 def arguments_text(arguments: Any) -> str:
-    """Return a tool call's arguments as the text that OpenAI has them in."""
+    """Return a tool call's arguments as the text that OpenAI has them in. Raises RefusedError."""
     if isinstance(arguments, str):
         return arguments
-    return orjson.dumps({} if arguments is None else arguments).decode()
+    return json_text({} if arguments is None else arguments)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON. Raises RefusedError where it is nested too deeply for that."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as exc:
+        raise RefusedError(TOO_DEEP) from exc
 
 
 def shortened(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from profiler.errors import UsageError
+from profiler.workload.importers.messages import TOO_DEEP
 from profiler.workload.importers.streaming import Imported, session_at, sessions
 from profiler.workload.importers.survey import Tally
 
@@ -65,7 +66,11 @@ class Rewriter:
         record: dict[str, Any] = {"id": self._own(name, line), "messages": messages}
         if session.think_times_s is not None:
             record["think_times_s"] = session.think_times_s
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        try:
+            return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        except orjson.JSONEncodeError as exc:
+            fix = "Remove it from the file"
+            raise UsageError(f"a session with {TOO_DEEP}", where=f"line {line}", fix=fix) from exc
 
     def _own(self, name: str, line: int) -> str:
         if name in self._used:

@@ -13,6 +13,7 @@ MOST_THINK_S = 1800.0
 """A longer pause is no thinking: the person went away and came back."""
 
 BACKWARDS = "timestamps that go backwards: no think time is taken from them"
+OVERLAP = "a message before the last answer was there: no think time is taken from it"
 AWAY = f"a pause of more than {MOST_THINK_S / 60:.0f} minutes: no think time is taken from it"
 
 _LATEST_S = 1e11  # the year 5138; a larger number counts milliseconds
@@ -36,18 +37,22 @@ def seconds(value: Any) -> float | None:
 
 
 def think_times_s(
-    begun: Sequence[float | None], ended: Sequence[float | None], notes: dict[str, None]
+    begun: Sequence[float | None],
+    ended: Sequence[float | None],
+    notes: dict[str, None],
+    *,
+    negative: str = BACKWARDS,
 ) -> tuple[float | None, ...] | None:
     """Return the pause before each turn in seconds, None where it is not known; None if none is.
 
     `begun` is when each turn's message was sent, `ended` when its last answer was there. The first
-    turn has no pause before it. What is odd goes to `notes`.
+    turn has no pause before it. What is odd goes to `notes`, a pause below zero as `negative`.
     """
     found: list[float | None] = [None]
     for before, begin in zip(ended, begun[1:], strict=False):
         pause = None if before is None or begin is None else begin - before
         if pause is not None and pause < 0:
-            notes[BACKWARDS] = None
+            notes[negative] = None
             pause = None
         elif pause is not None and pause > MOST_THINK_S:
             notes[AWAY] = None

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from profiler.workload.importers.foreign import asked, call
-from profiler.workload.importers.times import MOST_THINK_S, think_times_s
+from profiler.workload.importers.grouping import MOST_BYTES
+from profiler.workload.importers.times import MOST_THINK_S, OVERLAP, think_times_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 BEFORE = "a session that began before the recording: its earlier turns are not replayed"
 GENERATED = "recorded without content: its texts are generated, of the recorded lengths"
-CUT = "records of a session, or of a trace, beyond 32 MiB of it"
+CUT = f"records of a session, or of a trace, beyond {MOST_BYTES // 2**20} MiB of it"
 AGAIN = "a message that was sent again, taken once"
 TOO_MUCH = "recorded lengths of more than 4 million tokens in a session, the rest cut to nothing"
 MOST_TOKENS = 2**22
@@ -85,8 +86,8 @@ def write_sessions(
 ) -> None:
     """Write a line for each session. `write` is for turns without content.
 
-    `least_input` is the smallest input of any session's first LLM call, by agent: about what
-    system prompt and tools take.
+    `least_input` is the smallest input of any turn's first LLM call, by agent: about what system
+    prompt and tools take.
     """
     for _, records in turns.groups():
         found = sorted(map(turn_of, records), key=lambda turn: (turn.begin_s, turn.line))
@@ -134,7 +135,8 @@ def _session(
             _generated(turn, turns[place - 1] if place else None, least_input, bounded.at(place))
         messages.append({"role": "user", "content": turn.user})
         messages.extend(turn.replies)
-    pauses = think_times_s([t.begin_s for t in turns], [t.end_s for t in turns], notes)
+    begun, ended = [turn.begin_s for turn in turns], [turn.end_s for turn in turns]
+    pauses = think_times_s(begun, ended, notes, negative=OVERLAP)
     data: dict[str, Any] = {"id": name, "line": min(turn.line for turn in turns)}
     data |= {"timestamp": first.begin_s, "messages": _with_call_ids(messages)}
     return data | {"think_times_s": pauses, "notes": list(notes)}

@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 
-from profiler.observers.otlp.recorded.file import INVALID, LOGS, NO_CALL, NO_SPANS, gather
+from profiler.observers.otlp.recorded.file import (
+    INVALID,
+    LOGS,
+    NO_CALL,
+    NO_SPANS,
+    TOO_MANY,
+    gather,
+)
 from profiler.observers.otlp.recorded.turn import FAILED, TWICE
 from profiler.workload.importers.gathered import WITHOUT_TEXT
+from profiler.workload.importers.messages import TOO_DEEP
 from profiler.workload.importers.times import AWAY
 from profiler.workload.importers.turns import BEFORE, GENERATED
 from tests.observers.otlp.captures import NAMES, capture, capture_bytes, flat, truth
@@ -284,6 +292,30 @@ def test_what_is_no_span_is_named_with_its_line() -> None:
         (5, "not JSON"), (6, "not a JSON object"), (7, "not UTF-8"),
     ]  # fmt: skip
     assert len(found.sessions) == 1
+
+
+def test_a_trace_of_more_spans_than_can_be_looked_through_is_cut_and_named() -> None:
+    """A chain of LLM calls, each within the one before."""
+    chain = [
+        span(1, n, n, n + 1, n - 1, gen_ai__operation__name="chat", session__id="s",
+             gen_ai__usage__input_tokens=5)
+        for n in range(1, 10_004)
+    ]  # fmt: skip
+    found = Gathered(gather, lines([request(one) for one in chain]))
+    cut = [(n, TOO_MANY) for n in range(10_001, 10_004)]
+    assert (list(found.sessions), found.skipped) == (["s"], cut)
+
+
+def test_what_is_nested_too_deeply_is_named() -> None:
+    deep = "[" * 900 + "]" * 900
+    answer = f'[{{"role": "assistant", "parts": [{{"type": "tool_call", "arguments": {deep}}}]}}]'
+    said_so = chat(2, 2, 0, 1, 9, 9, gen_ai__input__messages=[said("user", "q")],
+                   gen_ai__output__messages=answer)  # fmt: skip
+    text = lines([request(span(1, 1, 0, 1))]).replace('"status": {}', f'"status": {deep}')
+    text += lines([request(span(2, 1, 0, 1), said_so)]) + "[" * 5000 + "\n"
+    found = Gathered(gather, text)
+    assert found.sessions == {}
+    assert sorted(found.skipped) == [(1, TOO_DEEP), (2, TOO_DEEP), (3, "not JSON")]
 
 
 JUNK: list[Any] = [None, 5, True, "x", [], {}, [[1]], "{", '[{"role": 3}]', '{"messages": {}}',

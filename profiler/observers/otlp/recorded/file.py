@@ -14,6 +14,7 @@ from profiler.observers.otlp.decode import RefusedError, from_object
 from profiler.observers.otlp.recorded.turn import turn_of
 from profiler.workload.importers.documents import records
 from profiler.workload.importers.grouping import Groups
+from profiler.workload.importers.messages import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ PATHS = (("resourceSpans",),)
 NO_SPANS = "no spans: neither resourceSpans nor scopeSpans"
 LOGS = "log records or metrics, not spans"
 INVALID = "a span without ids or times that can be used"
+MOST_SPANS = 10_000
+TOO_MANY = f"a span beyond the first {MOST_SPANS:,} of its trace"
 NO_CALL = "a trace without an LLM call, a tool or an agent"
 
 
@@ -36,11 +39,12 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
         for line, request in into.objects(records(stream, PATHS), advanced):
             for resource, scope, span in _spans(request, line, into):
                 trace_id = span.get("traceId") if isinstance(span, dict) else None
-                if isinstance(trace_id, str):
-                    key = trace_id.lower().encode(errors="replace")
-                    traces.add(key, orjson.dumps([line, resource, scope, span]))
-                else:
+                if not isinstance(trace_id, str):
                     into.skip(line, INVALID)
+                    continue
+                with into.refusing(line):
+                    record = json_text([line, resource, scope, span]).encode()
+                    traces.add(trace_id.lower().encode(errors="replace"), record)
         for key, parts in traces.groups():
             _trace(key.decode(errors="replace"), parts, into)
         into.dropped(traces.dropped)
@@ -77,6 +81,9 @@ def _trace(trace_id: str, parts: list[bytes], into: Gathering) -> None:
     lines: list[int] = []
     for part in parts:
         line, resource, scope, span = orjson.loads(part)
+        if len(spans) >= MOST_SPANS:
+            into.skip(line, TOO_MANY)
+            continue
         of_scope = {"scope": {"name": scope}, "spans": [span]}
         request = {"resource": {"attributes": resource}, "scopeSpans": [of_scope]}
         try:
@@ -91,8 +98,9 @@ def _trace(trace_id: str, parts: list[bytes], into: Gathering) -> None:
         lines.append(line)
     if not spans:
         return
-    turn = turn_of(trace_id, spans, min(lines))
-    if turn is None:
-        into.skip(min(lines), NO_CALL)
-    else:
-        into.add(turn)
+    with into.refusing(min(lines)):
+        turn = turn_of(trace_id, spans, min(lines))
+        if turn is None:
+            into.skip(min(lines), NO_CALL)
+        else:
+            into.add(turn)
