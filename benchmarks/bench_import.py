@@ -1,11 +1,14 @@
 """How fast, and in how much memory, a large file of conversations is imported.
 
-Usage: python -m benchmarks.bench_import [MB]
+Usage: python -m benchmarks.bench_import [MB [KIND...]]
 
 Writes files of 200 MB (or so many; 1000 is what the target is about) of support conversations:
-`openai-messages` as JSON Lines, `sharegpt` as one JSON array. Imports each with the real command in
-a process of its own; memory is the peak of the whole process, interpreter included. Speed is the
-file's size over the CPU time of the process, start included. Tokens are not counted.
+`openai-messages` as JSON Lines, `sharegpt` as one JSON array, `otel` as a collector writes it (50
+traces at a time, their spans interleaved over lines), `langfuse` as JSON Lines of traces and
+observations, `har` as one document. Imports each with the real command in a process of its own;
+memory is the peak of the whole process, interpreter included. Speed is the file's size over the CPU
+time of the process, start included. Tokens are not counted. The target for speed is that of lines
+that are sessions; what has to be gathered first is shown against it all the same.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+KINDS = ("openai-messages", "sharegpt", "otel", "langfuse", "har")
 TARGET_MB_PER_S = 50.0
 TARGET_MB = 300.0
 MB = 1_000_000
@@ -79,6 +83,126 @@ def pieces(kind: str, size: int) -> Iterator[bytes]:
         yield b"\n]\n"
 
 
+def recorded_pieces(kind: str, size: int) -> Iterator[bytes]:
+    """Yield a file of turns that stand apart: 100 sessions again and again, under other ids."""
+    rng = random.Random(1)
+    sessions = [messages(rng) for _ in range(100)]
+    written = number = 0
+    if kind == "har":
+        yield b'{"log": {"version": "1.2", "entries": [\n'
+    while written < size:
+        batch = [_turns(sessions[(number + n) % len(sessions)], number + n) for n in range(50)]
+        number += 50
+        records = [record for turn in batch for record in _RECORDS[kind](turn)]
+        rng.shuffle(records)
+        if kind == "otel":
+            chunks = [records[at : at + 100] for at in range(0, len(records), 100)]
+            lines = [orjson.dumps(_request(chunk)) + b"\n" for chunk in chunks]
+        else:
+            end = b",\n" if kind == "har" else b"\n"
+            lines = [orjson.dumps(record) + end for record in records]
+        written += sum(map(len, lines))
+        yield from lines
+    if kind == "har":
+        yield b"{}]}}\n"
+
+
+Turn = tuple[str, int, list[dict[str, object]], list[dict[str, object]]]
+"""Session, number, the messages before, and the turn's own."""
+
+
+def _turns(session: list[dict[str, object]], number: int) -> list[Turn]:
+    starts = [at for at, message in enumerate(session) if message["role"] == "user"]
+    ends = [*starts[1:], len(session)]
+    return [
+        (f"session-{number}", place, session[:begin], session[begin:end])
+        for place, (begin, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def _calls(turn: Turn) -> Iterator[tuple[list[dict[str, object]], dict[str, object]]]:
+    """Yield what each LLM call of a turn was given, and what it said."""
+    _, _, before, own = turn
+    for at, message in enumerate(own):
+        if message["role"] == "assistant":
+            yield [*before, *own[:at]], message
+
+
+def _otel(turns: list[Turn]) -> Iterator[dict[str, object]]:
+    for turn in turns:
+        session, place, _, _ = turn
+        trace = f"{abs(hash((session, place))):032x}"
+        begin = 1_700_000_000 + place * 20
+        yield _span(trace, 1, begin, begin + 10, {"session.id": session})
+        for number, (given, said) in enumerate(_calls(turn), start=2):
+            told = {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.request.model": "m",
+                "gen_ai.input.messages": orjson.dumps(given).decode(),
+                "gen_ai.output.messages": orjson.dumps([said]).decode(),
+            }
+            yield _span(trace, number, begin + number, begin + number + 1, told)
+            yield _span(
+                trace, 90 + number, begin + number, begin + number + 1, {"http.method": "POST"}
+            )
+
+
+def _span(trace: str, number: int, begin: int, end: int, told: dict[str, str]) -> dict[str, object]:
+    return {
+        "traceId": trace,
+        "spanId": f"{number:016x}",
+        "parentSpanId": "" if number == 1 else f"{1:016x}",
+        "name": "span",
+        "kind": 2 if number == 1 else 3,
+        "startTimeUnixNano": str(begin * 10**9),
+        "endTimeUnixNano": str(end * 10**9),
+        "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in told.items()],
+        "status": {},
+    }
+
+
+def _request(spans: list[dict[str, object]]) -> dict[str, object]:
+    name = {"key": "service.name", "value": {"stringValue": "agent"}}
+    scopes = [{"scope": {"name": "bench"}, "spans": spans}]
+    return {"resourceSpans": [{"resource": {"attributes": [name]}, "scopeSpans": scopes}]}
+
+
+def _langfuse(turns: list[Turn]) -> Iterator[dict[str, object]]:
+    for turn in turns:
+        session, place, _, own = turn
+        trace = f"{session}-{place}"
+        begin = f"2025-01-01T10:{place:02}"
+        yield {"id": trace, "timestamp": f"{begin}:00Z", "sessionId": session, "input": own[0]}
+        for number, (given, said) in enumerate(_calls(turn)):
+            yield {
+                "id": f"{trace}-{number}",
+                "traceId": trace,
+                "type": "GENERATION",
+                "startTime": f"{begin}:{number + 1:02}Z",
+                "endTime": f"{begin}:{number + 2:02}Z",
+                "input": given,
+                "output": said,
+            }
+
+
+def _har(turns: list[Turn]) -> Iterator[dict[str, object]]:
+    for session, place, before, own in turns:
+        body = orjson.dumps({"session_id": session, "messages": [*before, own[0]]}).decode()
+        answer = orjson.dumps({"choices": [{"message": own[-1]}]}).decode()
+        yield {
+            "startedDateTime": f"2025-01-01T10:{place:02}:00Z",
+            "time": 1000,
+            "request": {"method": "POST", "url": "http://a/chat", "postData": {"text": body}},
+            "response": {
+                "status": 200,
+                "content": {"mimeType": "application/json", "text": answer},
+            },
+        }
+
+
+_RECORDS = {"otel": _otel, "langfuse": _langfuse, "har": _har}
+
+
 def imported(kind: str, file: Path, out: Path) -> tuple[float, float]:
     """Import in a process of its own; return its CPU seconds and its peak memory in MB."""
     command = [sys.executable, "-m", "profiler", "import", kind, str(file), "-o", str(out)]
@@ -96,10 +220,11 @@ def imported(kind: str, file: Path, out: Path) -> tuple[float, float]:
 def main() -> None:
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("openai-messages", "sharegpt"):
+        for kind in sys.argv[2:] or KINDS:
             file = Path(folder) / kind
+            made = recorded_pieces if kind in _RECORDS else pieces
             with file.open("wb") as stream:
-                stream.writelines(pieces(kind, size * MB))
+                stream.writelines(made(kind, size * MB))
             cpu_s, peak_mb = imported(kind, file, Path(folder) / f"{kind}.yaml")
             written_mb = file.stat().st_size / MB
             speed = written_mb / cpu_s

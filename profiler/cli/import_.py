@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from profiler.workload.conversations import Message
+    from profiler.workload.importers.streaming import Problem
     from profiler.workload.importers.survey import Survey
+    from profiler.workload.importers.turns import Write
 
 DEFAULT_SESSIONS = "200"
 _PROGRESS_FROM_BYTES = 50 * 2**20
@@ -50,28 +52,44 @@ def command(
     count_tokens: Annotated[
         bool, typer.Option("--count-tokens", help="Count tokens (o200k_base); takes much longer.")
     ] = False,
+    skipped: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a list of all that is skipped: line and reason."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the workload and its data.")
     ] = False,
 ) -> None:
     """Make a workload of recorded conversations.
 
-    KIND is openai-messages (JSON Lines, each a list of chat messages or an object with 'messages')
-    or sharegpt (a JSON array or JSON Lines). What cannot be read is skipped and named with its
-    line. The sample keeps the mix of long and short sessions. --redact-pattern implies --redact.
+    KIND is openai-messages (JSON Lines, each a list of chat messages or an object with 'messages'),
+    sharegpt (a JSON array or JSON Lines), otel (OTLP/JSON of the collector's file exporter), har (a
+    browser's recording of an agent's page) or langfuse (an export of traces or observations). What
+    cannot be read is skipped and named with its line. The sample keeps the mix of long and short
+    sessions. --redact-pattern implies --redact.
     """
     from profiler.cli.files import write_parts, write_whole
+    from profiler.cli.import_gathering import GATHERED
     from profiler.report.importing import import_summary
     from profiler.workload.importers.redact import Redactor
     from profiler.workload.importers.rewriting import Rewriter
+    from profiler.workload.importers.survey import Survey
     from profiler.workload.importers.workload_file import Origin, workload_yaml
 
     size = _size(sessions)
     workload, data = _targets(out, file, force=force)
     redactor = Redactor(redact_pattern or ()) if redact or redact_pattern else None
     count = _counter() if count_tokens else None
-    with _opened(file) as stream:
-        found = _surveyed(stream, file, kind, size=size, seed=seed, count=count)
+    with ExitStack() as opened:
+        source = opened.enter_context(_opened(file))
+        found = Survey()
+        if skipped is not None:
+            found.told = _log(skipped, file, (workload, data), opened, force=force)
+        if kind in GATHERED:
+            stream = _gathered(source, kind, found, opened, _writer(seed))
+        else:
+            stream = source
+        _surveyed(stream, file, kind, size=size, seed=seed, count=count, found=found)
         rewriter = Rewriter(redactor=redactor, count=count)
         write_parts(data, rewriter.lines(stream, kind, found.chosen))
     origin = Origin(
@@ -84,6 +102,7 @@ def command(
         seed=seed,
         redacted=redactor is not None,
         rate_per_s=_rate_per_s(found),
+        has_think_times=bool(rewriter.taken.think_times_s),
     )
     write_whole(workload, workload_yaml(origin, f"{data.parent.name}/{data.name}").encode())
     counts = redactor.counts if redactor is not None else None
@@ -129,6 +148,48 @@ def _opened(file: Path) -> BinaryIO:
         raise UsageError(what, where=str(file), fix="Check the path") from exc
 
 
+def _log(
+    skipped: Path, file: Path, others: tuple[Path, Path], opened: ExitStack, *, force: bool
+) -> Callable[[Problem], None]:
+    """Open the list of what is skipped. It stays where nothing can be taken."""
+    from profiler.workload.importers.skipped import SkippedLog
+
+    if skipped.resolve() in {path.resolve() for path in (file, *others)}:
+        what = "that is another file of this import"
+        raise UsageError(what, where=f"--skipped {skipped}", fix="Give another file")
+    if skipped.exists() and (not force or not skipped.is_file()):
+        fix = "Give another file, or --force to overwrite"
+        raise UsageError("there is something already", where=f"--skipped {skipped}", fix=fix)
+    log = SkippedLog(skipped)
+    opened.callback(log.close)
+    return log.write
+
+
+def _gathered(
+    source: BinaryIO, kind: ImportKind, found: Survey, opened: ExitStack, write: Write
+) -> BinaryIO:
+    """Return a file of sessions, made of a file where they stand apart."""
+    from tempfile import gettempdir
+
+    from profiler.cli.import_gathering import gathered
+
+    with ExitStack() as shown:
+        advanced = _progress(shown, os.fstat(source.fileno()).st_size)
+        try:
+            return gathered(source, kind, found, opened, write=write, advanced=advanced)
+        except OSError as exc:
+            fix = "Make space there, or name another folder in TMPDIR"
+            what = f"cannot gather the sessions in temporary files: {exc.strerror}"
+            raise UsageError(what, where=gettempdir(), fix=fix) from exc
+
+
+def _writer(seed: int) -> Write:
+    """Return what writes texts of a length, for turns that were recorded without content."""
+    from profiler.workload.words import words
+
+    return lambda name, tokens: words(f"{seed}/{name}", tokens)
+
+
 def _counter() -> Callable[[Message], int]:
     from profiler.measure.tokens import DEFAULT_ENCODING, TokenCounter
 
@@ -143,24 +204,26 @@ def _surveyed(
     size: int | None,
     seed: int,
     count: Callable[[Message], int] | None,
-) -> Survey:
+    found: Survey,
+) -> None:
     """Read the whole file. Raises UsageError where no session can be taken."""
     from profiler.workload.importers.survey import survey
 
     total = os.fstat(stream.fileno()).st_size
     with ExitStack() as shown:
         advanced = _progress(shown, total)
-        found = survey(stream, kind, size=size, seed=seed, count=count, advanced=advanced)
+        survey(stream, kind, size=size, seed=seed, count=count, advanced=advanced, found=found)
     if found.whole.sessions:
-        return found
+        return
     if not found.skipped.total:
         fix = "Check that the export wrote something"
         raise UsageError("there is no session in the file", where=str(file), fix=fix)
     what, often = found.skipped.counts.most_common(1)[0]
-    line = found.skipped.first_lines[what][0]
+    lines = found.skipped.first_lines[what]
+    units = "entries" if found.unit == "entry" else "lines"
     raise UsageError(
-        f"none of {found.skipped.total:,} lines can be taken, {often:,} of them for this: {what}",
-        where=f"{file}:{line}",
+        f"none of {found.skipped.total:,} {units} can be taken, {often:,} of them for this: {what}",
+        where=f"{file}:{lines[0]}" if lines else str(file),
         fix="Check the KIND: " + ", ".join(ImportKind),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from profiler.workload.importers.redact import KINDS
 from profiler.workload.importers.sample import largest_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from profiler.workload.importers.survey import Findings, Survey, Tally
 
@@ -30,17 +31,26 @@ def import_summary(
     if found.begun_s is not None:
         first, last = map(_time, found.begun_s)
         out.append(f"  recorded from {first} to {last}")
+    if found.recognised.total:
+        out.append("recognised:")
+        out.extend(_findings(found.recognised, found.unit))
     if found.skipped.total:
         out.append(f"skipped: {found.skipped.total:,}")
-        out.extend(_findings(found.skipped))
+        out.extend(_findings(found.skipped, found.unit))
     if found.odd.total:
         out.append("taken, but odd:")
-        out.extend(_findings(found.odd))
+        out.extend(_findings(found.odd, found.unit))
     if found.chosen is None or taken.sessions == found.whole.sessions:
         out.append("taken: every session")
     else:
         out.append(f"taken: {_sized(taken)} (seed {seed})")
         out.append(f"  {mix_sentence(found.whole.turns, taken.turns)}")
+    if pauses := taken.think_times_s:
+        low, high = quantile(pauses, 0.5), quantile(pauses, 0.95)
+        out.append(
+            f"think time: {_plural(len(pauses), 'pause')} before a message, "
+            f"median {low:.3g} s, 95th percentile {high:.3g} s"
+        )
     if redacted is None:
         out.append("not redacted: --redact replaces e-mail addresses, phone numbers, keys, cards")
     else:
@@ -85,11 +95,16 @@ def _lengths(tally: Tally) -> str:
     return f"turns per session: {min(turns)} to {max(turns)}, median {median}"
 
 
-def _findings(findings: Findings) -> Iterator[str]:
+def _findings(findings: Findings, unit: str) -> Iterator[str]:
     for what, count in findings.counts.most_common():
         lines = findings.first_lines[what]
-        named = ", ".join(map(str, lines)) + (", ..." if count > len(lines) else "")
-        yield f"  {count:>7,}  {what} (line {named})"
+        named = ", ".join(map(str, lines)) + (", ..." if lines and count > len(lines) else "")
+        yield f"  {count:>7,}  {what}" + (f" ({unit} {named})" if named else "")
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that this share of all is not above; there must be one."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _plural(number: int, noun: str) -> str:

@@ -1,6 +1,8 @@
 """Recorded conversations: JSON Lines, `{"id": ..., "messages": [OpenAI chat messages]}`.
 
-Every user message is one turn, in order; two in a row are two turns, the first without replies.
+`think_times_s` beside them has the pause before each user message in seconds, null where it is not
+known; the first is null. Every user message is one turn, in order; two in a row are two turns, the
+first without replies.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class Conversation:
 
     id: str
     messages: tuple[Message, ...]
+    think_times_s: tuple[float | None, ...] | None = None
 
     @property
     def preamble(self) -> tuple[Message, ...]:
@@ -151,7 +154,28 @@ def _conversation(line: bytes) -> Conversation:
     if all(message["role"] != "user" for message in data["messages"]):
         what = f"conversation '{data['id']}' has no user message"
         raise _LineError(what, "Remove the line: there is nothing in it to replay")
-    return Conversation(id=data["id"], messages=tuple(data["messages"]))
+    return Conversation(
+        id=data["id"], messages=tuple(data["messages"]), think_times_s=_think_times_s(data)
+    )
+
+
+def _think_times_s(data: dict[str, Any]) -> tuple[float | None, ...] | None:
+    times = data.get("think_times_s")
+    if times is None:
+        return None
+    users = sum(message["role"] == "user" for message in data["messages"])
+    if not isinstance(times, list) or len(times) != users or not all(map(_is_pause, times)):
+        what = "'think_times_s' is not a list of seconds or null, one for each user message"
+        raise _LineError(what, "Write the pause before each message of the user, or leave it out")
+    return tuple(times)
+
+
+def _is_pause(time: Any) -> bool:
+    is_number = isinstance(time, int | float) and not isinstance(time, bool)
+    return time is None or (is_number and 0 <= time <= _MOST_PAUSE_S)
+
+
+_MOST_PAUSE_S = 86_400.0
 
 
 def _check_message(index: int, message: Any) -> None:

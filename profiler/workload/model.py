@@ -221,6 +221,16 @@ class Scenario(Strict):
         return self
 
     @model_validator(mode="after")
+    def _has_recorded_think_times(self) -> Scenario:
+        if self.think_time is None or self.think_time.recorded is None:
+            return self
+        recorded = self.conversations.conversations if self.conversations is not None else ()
+        if all(time is None for c in recorded for time in c.think_times_s or ()):
+            fix = "Write a duration, or import conversations that have times"
+            raise problem("there are no recorded think times", fix, below=("think_time",))
+        return self
+
+    @model_validator(mode="after")
     def _names_are_known(self) -> Scenario:
         for name in self.variables:
             if not name.isidentifier() or name in BUILT_IN:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     Field,
     InstanceOf,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
+    model_serializer,
     model_validator,
 )
 
@@ -27,6 +29,7 @@ from profiler.workload.variables import (
     read_table,
 )
 
+_RECORDED = "recorded"
 _MOST_DECIMALS_MAGNITUDE = 1e15  # beyond it a float has no thousandths to speak of
 
 
@@ -63,8 +66,9 @@ class LognormalSpec(Strict):
 
 
 class ThinkTime(Strict):
-    """A duration, or one of `fixed`, `uniform`, `exponential`, `lognormal`."""
+    """A duration, one of `fixed`, `uniform`, `exponential`, `lognormal`, or `recorded`."""
 
+    recorded: Literal[True] | None = None
     fixed_s: Duration | None = Field(default=None, alias="fixed")
     uniform: UniformSpec | None = None
     exponential: ExponentialSpec | None = None
@@ -73,18 +77,28 @@ class ThinkTime(Strict):
     @model_validator(mode="before")
     @classmethod
     def _bare_duration(cls, data: Any) -> Any:
+        if data == _RECORDED:
+            return {_RECORDED: True}
         return {"fixed": data} if isinstance(data, str | int | float) else data
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `recorded` out where it is not set: digests stay those of older versions."""
+        dumped: dict[str, Any] = handler(self)
+        if self.recorded is None:
+            del dumped[_RECORDED]
+        return dumped
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ThinkTime:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
-            fix = "Keep one of fixed, uniform, exponential, lognormal"
+            fix = "Keep one of fixed, uniform, exponential, lognormal, recorded"
             raise problem(f"{len(given)} distributions are given", fix)
         return self
 
     def distribution(self) -> Distribution:
-        """Return what samples it."""
+        """Return what samples it; not for `recorded`, which is what the recordings say."""
         if self.uniform is not None:
             return Uniform(low_s=self.uniform.low_s, high_s=self.uniform.high_s)
         if self.exponential is not None:

@@ -17,6 +17,7 @@ from itertools import accumulate
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from profiler.clock import seconds_to_ns
 from profiler.values import value
 from profiler.workload.templates import render
 from profiler.workload.variables import CsvVariable
@@ -199,19 +200,47 @@ class _Thinking:
         self._name = scenario.name
         self._seeds = seeds
         self._distribution: Distribution | None = (
-            scenario.think_time.distribution() if scenario.think_time is not None else None
+            scenario.think_time.distribution()
+            if scenario.think_time is not None and not scenario.think_time.recorded
+            else None
         )
 
     @property
     def is_none(self) -> bool:
         return self._distribution is None
 
-    def times_ns(self, index: int, turns: int) -> list[int]:
+    def times_ns(self, index: int, turns: int, card: int = 0) -> list[int]:  # noqa: ARG002
         distribution = self._distribution
         if distribution is None or turns == 1:
             return [0] * turns
         rng = self._seeds.generator("think", self._name, index)
         return [0, *(distribution.sample_ns(rng) for _ in range(turns - 1))]
+
+
+class _RecordedThinking:
+    """Think times as they were recorded; one that is not known is drawn from all that are."""
+
+    is_none = False
+
+    def __init__(
+        self, scenario: Scenario, conversations: Sequence[Conversation], seeds: _Seeds
+    ) -> None:
+        self._draws = seeds.draws("think", scenario.name)
+        self._recorded = [conversation.think_times_s for conversation in conversations]
+        self._known = [time for times in self._recorded for time in times or () if time is not None]
+
+    def times_ns(self, index: int, turns: int, card: int) -> list[int]:
+        """Return the pauses of session `index`, which is the recording `card`."""
+        recorded = self._recorded[card] or (None,) * turns
+        return [0, *(self._ns(time, index, turn) for turn, time in enumerate(recorded[1:]))]
+
+    def _ns(self, time: float | None, index: int, turn: int) -> int:
+        if time is None:
+            time = self._known[self._draws.bits(index * _MOST_TURNS + turn) % len(self._known)]
+        return seconds_to_ns(time)
+
+
+_MOST_TURNS = 2**20
 
 
 class _Recorded:
@@ -220,7 +249,11 @@ class _Recorded:
     def __init__(self, scenario: Scenario, seeds: _Seeds) -> None:
         recordings = scenario.conversations
         conversations: tuple[Conversation, ...] = recordings.conversations if recordings else ()
-        self._thinking = _Thinking(scenario, seeds)
+        self._thinking: _Thinking | _RecordedThinking = (
+            _RecordedThinking(scenario, conversations, seeds)
+            if scenario.think_time is not None and scenario.think_time.recorded
+            else _Thinking(scenario, seeds)
+        )
         self._ids = [conversation.id for conversation in conversations]
         self._turns = [
             tuple(TurnPlan(user=turn.user, think_time_ns=0) for turn in conversation.turns())
@@ -239,7 +272,7 @@ class _Recorded:
         card = self._deck.card(ordinal)
         turns = self._turns[card]
         if not self._thinking.is_none:
-            times = self._thinking.times_ns(index, len(turns))
+            times = self._thinking.times_ns(index, len(turns), card)
             turns = tuple(
                 TurnPlan(user=turn.user, think_time_ns=time_ns)
                 for turn, time_ns in zip(turns, times, strict=True)

@@ -180,3 +180,52 @@ def test_a_large_file_shows_how_far_it_is_on_a_terminal_and_nowhere_else(monkeyp
     code, out, _ = importing(LINE, "--force")
     assert (code, told) == (0, [len(LINE)])
     assert "wrote" in out
+
+
+def test_everything_that_was_skipped_is_listed_on_request(importing, tmp_path):
+    broken = ["{oops", "[]", '{"messages": [{"role": "robot", "content": "x"}]}'] * 300
+    code, out, _ = importing(LINE + "\n".join(broken) + "\n", "--skipped", "lists/s.jsonl")
+    assert code == 0
+    assert "skipped: 900" in out
+    listed = [json.loads(line) for line in (tmp_path / "lists/s.jsonl").read_text().splitlines()]
+    assert [entry["line"] for entry in listed] == list(range(2, 902))
+    assert [entry["reason"] for entry in listed[:3]] == [
+        "not JSON",
+        "an empty conversation",
+        "the unknown role 'robot'",
+    ]
+
+
+def test_the_list_of_what_was_skipped_is_there_where_nothing_could_be_taken(importing, tmp_path):
+    code, _, _ = importing("{oops\n", "--skipped", "s.jsonl")
+    assert code == 2
+    assert (tmp_path / "s.jsonl").read_text() == '{"line":1,"reason":"not JSON"}\n'
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "w/x.yaml", "w/data/x.jsonl"])
+def test_the_list_is_no_other_file_of_the_import(importing, tmp_path, name):
+    code, _, err = importing(LINE, "--skipped", name, "--force")
+    assert code == 2
+    assert "another file of this import" in err
+    assert (tmp_path / "in.jsonl").read_text() == LINE
+
+
+def test_a_list_that_is_there_is_overwritten_only_with_force(importing, tmp_path):
+    (tmp_path / "s.jsonl").write_text("mine")
+    code, _, err = importing(LINE, "--skipped", "s.jsonl")
+    assert (code, err.count("\n")) == (2, 1)
+    assert (tmp_path / "s.jsonl").read_text() == "mine"
+    assert importing(LINE, "--skipped", "s.jsonl", "--force")[0] == 0
+    assert (tmp_path / "s.jsonl").read_text() == ""
+
+
+def test_recorded_pauses_are_replayed(importing, tmp_path):
+    """One session, asked at 100, answered at 103, asked again at 110."""
+    times = [("user", 100), ("assistant", 103), ("user", 110)]
+    messages = [{"role": role, "content": "x", "timestamp": time} for role, time in times]
+    code, out, _ = importing(json.dumps({"messages": messages}) + "\n")
+    assert code == 0
+    assert "think time: 1 pause before a message, median 7 s, 95th percentile 7 s" in out
+    (scenario,) = load_workload(tmp_path / "w/x.yaml").scenarios
+    assert scenario.think_time.recorded
+    assert scenario.conversations.conversations[0].think_times_s == (None, 7.0)

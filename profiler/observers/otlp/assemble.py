@@ -71,7 +71,7 @@ def assemble(trace_id: str, tree: Tree) -> Assembled:
         records.append(record)
         records.extend(_attempts(trace_id, zero_ns, call, record))
     records.extend(_attempt(trace_id, zero_ns, span, seen) for span, seen in lone)
-    for span, tool in _tools(tree):
+    for span, tool in tools_in(tree):
         records.append(
             ToolCall(
                 trace_id=trace_id,
@@ -212,8 +212,8 @@ def _attempt(trace_id: str, zero_ns: int, span: Sighting, seen: HttpRequest) -> 
     )
 
 
-def _tools(tree: Tree) -> list[tuple[Sighting, ToolRun]]:
-    """Tool executions, those that two instrumentations saw once: the outer span."""
+def tools_in(tree: Tree) -> list[tuple[Sighting, ToolRun]]:
+    """Return tool executions, those that two instrumentations saw once: the outer span."""
     kept: list[tuple[Sighting, ToolRun]] = []
     taken: defaultdict[str, set[str]] = defaultdict(set)
     for span in tree.spans:

@@ -177,6 +177,11 @@ def _from_json(body: bytes) -> Batch:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise _malformed("JSON", exc) from exc
+    return from_object(request)
+
+
+def from_object(request: Any) -> Batch:
+    """Return the spans of a request in OTLP/JSON that was parsed already."""
     gathered = _Gathered()
     for of_resource in _objects(_object(request, "the request"), "resourceSpans"):
         about = _object(of_resource.get("resource"), "resource")

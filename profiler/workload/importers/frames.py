@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 MOST_BYTES = 32 * 2**20
 _CHUNK_BYTES = 2**20
 _BOM = b"\xef\xbb\xbf"
-_BLANK = b" \t\r\n"
-_STRING = rb'(?:"[^"]*+"(?<!\\")|"[^"\\]*+(?:\\.[^"\\]*+)*+")'
+BLANK = b" \t\r\n"
+STRING = rb'(?:"[^"]*+"(?<!\\")|"[^"\\]*+(?:\\.[^"\\]*+)*+")'
 """Without escapes up to its first quote, which the first branch finds sooner; or with them."""
-_TOKEN = re.compile(_STRING + rb'|["{}\[\]]', re.DOTALL)
+_TOKEN = re.compile(STRING + rb'|["{}\[\]]', re.DOTALL)
 """A string, a bracket, or the quote of a string whose end is not in the buffer."""
 
 
 def _nested(depth: int) -> bytes:
-    inner = rb'[^"{}\[\]]++|' + _STRING + (b"|" + _nested(depth - 1) if depth else b"")
+    inner = rb'[^"{}\[\]]++|' + STRING + (b"|" + _nested(depth - 1) if depth else b"")
     return rb"[{\[](?:" + inner + rb")*+[}\]]"
 
 
@@ -43,7 +43,7 @@ class Frame(NamedTuple):
 
 def lines(stream: BinaryIO) -> Iterator[Frame]:
     """Yield every line that is not blank."""
-    number, offset = 1, _skip_bom(stream)
+    number, offset = 1, skip_bom(stream)
     while data := stream.readline(MOST_BYTES):
         length = len(data)
         if length == MOST_BYTES and not data.endswith(b"\n"):
@@ -59,8 +59,8 @@ def lines(stream: BinaryIO) -> Iterator[Frame]:
 
 def lines_or_items(stream: BinaryIO) -> Iterator[Frame]:
     """Yield the items of a JSON array, where the file begins with `[`, else its lines."""
-    start = _skip_bom(stream)
-    while (first := stream.read(1)) and first in _BLANK:
+    start = skip_bom(stream)
+    while (first := stream.read(1)) and first in BLANK:
         pass
     at = stream.tell()
     stream.seek(0)
@@ -68,13 +68,24 @@ def lines_or_items(stream: BinaryIO) -> Iterator[Frame]:
         yield from lines(stream)
         return
     before = stream.read(at)[start:]
-    yield from _Items(stream, at, before.count(b"\n") + 1).items()
+    yield from items_from(stream, at, before.count(b"\n") + 1)
+
+
+def items_from(
+    stream: BinaryIO, offset: int, line: int, *, has_tail: bool = False
+) -> Iterator[Frame]:
+    """Yield the items of an array whose `[` stands right before `offset`, on this line.
+
+    What follows the array is named, unless it `has_tail`: it stands within a document.
+    """
+    stream.seek(offset)
+    yield from _Items(stream, offset, line, has_tail=has_tail).items()
 
 
 _TOO_LONG = f"longer than {MOST_BYTES // 2**20} MiB"
 
 
-def _skip_bom(stream: BinaryIO) -> int:
+def skip_bom(stream: BinaryIO) -> int:
     """Go to the first byte of text; return its offset."""
     stream.seek(0)
     start = len(_BOM) if stream.read(len(_BOM)) == _BOM else 0
@@ -89,8 +100,9 @@ class _Items:
     out or found to be nothing, everything before `_scanned` was looked at.
     """
 
-    def __init__(self, stream: BinaryIO, offset: int, line: int) -> None:
+    def __init__(self, stream: BinaryIO, offset: int, line: int, *, has_tail: bool) -> None:
         self._stream = stream
+        self._has_tail = has_tail
         self._offset, self._line = offset, line
         self._buffer = b""
         self._end = self._scanned = self._start = self._depth = 0
@@ -107,7 +119,9 @@ class _Items:
         if not self._is_closed:
             yield self._lost("the array is not closed: what stands from here on was not read")
             return
-        while not self._buffer[self._end :].strip(_BLANK):
+        if self._has_tail:
+            return
+        while not self._buffer[self._end :].strip(BLANK):
             self._end = len(self._buffer)
             if not self._fill():
                 return
@@ -158,14 +172,14 @@ class _Items:
 
     def _between(self, at: int) -> Iterator[Frame]:
         """Name what stands between two items and is none: a number, a text."""
-        if self._buffer[self._end : at].strip(_BLANK + b","):
+        if self._buffer[self._end : at].strip(BLANK + b","):
             yield self._lost("not a JSON object")
         self._end = at
 
     def _lost(self, why: str) -> Frame:
         """Return the frame of what stands at `_end` and cannot be taken."""
         rest = self._buffer[self._end :]
-        begin = len(self._buffer) - len(rest.lstrip(_BLANK + b","))
+        begin = len(self._buffer) - len(rest.lstrip(BLANK + b","))
         line = self._line + self._buffer.count(b"\n", 0, begin)
         return Frame(line, self._offset + begin, b"", why)
 

@@ -8,3 +8,6 @@ class ImportKind(StrEnum):
 
     OPENAI_MESSAGES = "openai-messages"
     SHAREGPT = "sharegpt"
+    OTEL = "otel"
+    HAR = "har"
+    LANGFUSE = "langfuse"

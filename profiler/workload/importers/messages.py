@@ -11,11 +11,15 @@ from profiler.workload.conversations import ROLES, Message, content_text, is_con
 ORPHAN = "a tool result without a call"
 """A note: the message is kept, as it was recorded."""
 
+TOO_DEEP = "JSON that is nested too deeply"
+
 
 class Session(NamedTuple):
     """One session that can be replayed. `notes` says what is odd about it and was kept.
 
     `id` is None where the file gives none, `begin_s` (seconds since 1970) where it has no time.
+    `think_times_s` has the pause before each turn in seconds, None where it is not known; it is
+    None where none is. `line` is where it stands in the file, if not where it was read.
     """
 
     id: str | None
@@ -23,10 +27,17 @@ class Session(NamedTuple):
     turns: int
     notes: tuple[str, ...] = ()
     begin_s: float | None = None
+    think_times_s: tuple[float | None, ...] | None = None
+    line: int | None = None
 
 
 class RefusedError(Exception):
-    """A session that cannot be replayed; the text is the reason, without where."""
+    """A session that cannot be replayed; the text is the reason, without where.
+
+    `line` is where it stands in the file, if not where it was read.
+    """
+
+    line: int | None = None
 
 
 def session_id(value: Any) -> str | None:
@@ -106,10 +117,18 @@ def _calls(message: Message, asked: set[str], notes: dict[str, None]) -> None:
 
 
 def arguments_text(arguments: Any) -> str:
-    """Return a tool call's arguments as the text that OpenAI has them in."""
+    """Return a tool call's arguments as the text that OpenAI has them in. Raises RefusedError."""
     if isinstance(arguments, str):
         return arguments
-    return orjson.dumps({} if arguments is None else arguments).decode()
+    return json_text({} if arguments is None else arguments)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON. Raises RefusedError where it is nested too deeply for that."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as exc:
+        raise RefusedError(TOO_DEEP) from exc
 
 
 def shortened(value: Any) -> str:

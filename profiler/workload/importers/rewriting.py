@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from profiler.errors import UsageError
+from profiler.workload.importers.messages import TOO_DEEP
 from profiler.workload.importers.streaming import Imported, session_at, sessions
 from profiler.workload.importers.survey import Tally
 
@@ -62,8 +63,14 @@ class Rewriter:
         if self._redactor is not None:
             messages = [self._redactor.message(message) for message in messages]
             name = self._redactor.text(name)
-        record = {"id": self._own(name, line), "messages": messages}
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        record: dict[str, Any] = {"id": self._own(name, line), "messages": messages}
+        if session.think_times_s is not None:
+            record["think_times_s"] = session.think_times_s
+        try:
+            return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        except orjson.JSONEncodeError as exc:
+            fix = "Remove it from the file"
+            raise UsageError(f"a session with {TOO_DEEP}", where=f"line {line}", fix=fix) from exc
 
     def _own(self, name: str, line: int) -> str:
         if name in self._used:

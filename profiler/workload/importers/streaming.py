@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from profiler.workload.importers import openai_messages, sharegpt
+from profiler.workload.importers import gathered, openai_messages, sharegpt
 from profiler.workload.importers.frames import lines, lines_or_items
 from profiler.workload.importers.kinds import ImportKind
 from profiler.workload.importers.messages import RefusedError
@@ -29,9 +29,9 @@ class Imported(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What could not be taken, and the line where it begins."""
+    """What could not be taken, and the line where it begins, None where that is not known."""
 
-    line: int
+    line: int | None
     what: str
 
 
@@ -56,14 +56,16 @@ def _imported(frame: Frame, read: Callable[[Any], Session]) -> Imported | Proble
     if why is not None:
         return Problem(line, why)
     try:
-        return Imported(line, offset, len(data), read(orjson.loads(data)))
+        session = read(orjson.loads(data))
+        return Imported(line if session.line is None else session.line, offset, len(data), session)
     except RefusedError as exc:
-        return Problem(line, str(exc))
+        return Problem(line if exc.line is None else exc.line, str(exc))
     except orjson.JSONDecodeError:
-        return Problem(line, _why_no_json(data))
+        return Problem(line, why_no_json(data))
 
 
-def _why_no_json(data: bytes) -> str:
+def why_no_json(data: bytes) -> str:
+    """Say why bytes are no JSON: they are no text at all, or text that is none."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -76,4 +78,8 @@ _READERS: dict[
 ] = {
     ImportKind.OPENAI_MESSAGES: (lines, openai_messages.session),
     ImportKind.SHAREGPT: (lines_or_items, sharegpt.session),
+    # What `turns` makes of these is a file of its own.
+    ImportKind.OTEL: (lines, gathered.session),
+    ImportKind.HAR: (lines, gathered.session),
+    ImportKind.LANGFUSE: (lines, gathered.session),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,13 +31,13 @@ class Findings:
         self.counts: Counter[str] = Counter()
         self.first_lines: dict[str, list[int]] = {}
 
-    def add(self, what: str, line: int) -> None:
-        """Count one more."""
+    def add(self, what: str, line: int | None) -> None:
+        """Count one more; `line` is None where it cannot be told."""
         if what not in self.counts and len(self.counts) >= _MOST_REASONS:
             what = _REST
         self.counts[what] += 1
         lines = self.first_lines.setdefault(what, [])
-        if len(lines) < _MOST_LINES:
+        if line is not None and len(lines) < _MOST_LINES:
             lines.append(line)
 
     @property
@@ -52,11 +53,14 @@ class Tally:
     turns: Counter[int] = field(default_factory=Counter)
     messages: int = 0
     tokens: int | None = None
+    think_times_s: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, session: Session, count: Callable[[Message], int] | None) -> None:
         """Count a session."""
         self.turns[session.turns] += 1
         self.messages += len(session.messages)
+        if session.think_times_s is not None:
+            self.think_times_s.extend(time for time in session.think_times_s if time is not None)
         if count is not None:
             self.tokens = (self.tokens or 0) + sum(map(count, session.messages))
 
@@ -76,6 +80,8 @@ class Survey:
     """What a file holds. `chosen` are the sessions to take, None for all of them.
 
     `begun_s` is when the first and the last session with a time began, in seconds since 1970.
+    `recognised` counts what was found in files that hold much else, `unit` is what the numbers of
+    places count, and `told` is called with each problem.
     """
 
     whole: Tally = field(default_factory=Tally)
@@ -83,6 +89,15 @@ class Survey:
     odd: Findings = field(default_factory=Findings)
     begun_s: tuple[float, float] | None = None
     chosen: list[Place] | None = None
+    recognised: Findings = field(default_factory=Findings)
+    unit: str = "line"
+    told: Callable[[Problem], None] | None = None
+
+    def skip(self, problem: Problem) -> None:
+        """Count what was skipped, and tell of it."""
+        self.skipped.add(problem.what, problem.line)
+        if self.told is not None:
+            self.told(problem)
 
 
 def survey(
@@ -93,19 +108,21 @@ def survey(
     seed: int,
     count: Callable[[Message], int] | None = None,
     advanced: Callable[[int], None] | None = None,
+    found: Survey | None = None,
 ) -> Survey:
     """Read a whole file and choose `size` of its sessions.
 
-    `count` gives the tokens of a message; `advanced` is told how many bytes were read so far.
+    `count` gives the tokens of a message; `advanced` is told how many bytes were read so far;
+    `found` is what was found in the file before.
     """
-    found = Survey()
+    found = Survey() if found is None else found
     sampler = Sampler(size, seed=seed) if size is not None else None
     with Ids() as ids:
         for number, item in enumerate(sessions(stream, kind)):
             if advanced is not None and number % _EVERY == 0:
                 advanced(stream.tell())
             if isinstance(item, Problem):
-                found.skipped.add(item.what, item.line)
+                found.skip(item)
                 continue
             line, offset, length, session = item
             found.whole.add(session, count)

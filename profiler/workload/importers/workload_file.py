@@ -8,13 +8,17 @@ import orjson
 
 _USERS = 8
 _WARMUP = 10
+_THINK_TIME = (
+    "# think_time: {lognormal: {median: 5s, p95: 30s}}     # a person's pause before a message"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Where conversations came from: `sessions` of the `of_sessions` in the file `source`.
 
-    `rate_per_s` is how often sessions began when they were recorded, None where nothing tells.
+    `has_think_times`: pauses were recorded, and stand in the data. `rate_per_s` is how often
+    sessions began when they were recorded, None where nothing tells.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Origin:
     seed: int
     redacted: bool
     rate_per_s: float | None = None
+    has_think_times: bool = False
 
 
 def workload_yaml(origin: Origin, conversations: str) -> str:
@@ -46,6 +51,9 @@ def workload_yaml(origin: Origin, conversations: str) -> str:
         rate = f"""\
   {_key("# rate", _rate(origin.rate_per_s))}# open loop, in place of users: as it was recorded
 """
+    pauses = f"    {_THINK_TIME}"
+    if origin.has_think_times:
+        pauses = "    think_time: recorded      # the pauses of the recording; without it, none"
     return f"""\
 # Imported by `agent-profiler import {origin.kind}` from {_one_line(origin.source)}:
 # {sample}, {origin.interactions:,} user messages in all; {redacted}.
@@ -72,7 +80,7 @@ load:
 scenarios:
   - name: {_quoted(origin.name)}
     conversations: {_quoted(conversations)}
-    # think_time: {{lognormal: {{median: 5s, p95: 30s}}}}     # a person's pause before a message
+{pauses}
 """
 
 

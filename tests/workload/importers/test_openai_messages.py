@@ -4,6 +4,7 @@ import pytest
 
 from profiler.workload.importers.messages import ORPHAN, RefusedError
 from profiler.workload.importers.openai_messages import session
+from profiler.workload.importers.times import AWAY, BACKWARDS
 
 ASK = {"role": "user", "content": "Where is it?"}
 ANSWER = {"role": "assistant", "content": "There."}
@@ -99,3 +100,41 @@ def test_times_are_seconds_milliseconds_or_iso_8601(time: Any, expected: float) 
 def test_a_time_that_is_none_is_noted(time: Any) -> None:
     read = session({"created_at": time, "messages": [ASK]})
     assert (read.begin_s, read.notes) == (None, ("a timestamp that is no time",))
+
+
+def said(role: str, time: Any = None, key: str = "timestamp") -> dict[str, Any]:
+    return {"role": role, "content": "x", **({} if time is None else {key: time})}
+
+
+def test_think_times_are_the_pauses_before_messages_of_the_user() -> None:
+    """By hand: asked at 100, answered at 103, asked again at 110, answered, asked at 121.5."""
+    messages = [said("user", 100), said("assistant", 103), said("user", 110)]
+    messages += [said("assistant", 120, "created_at"), said("user", "1970-01-01T00:02:01.5Z")]
+    found = session(messages)
+    assert found.think_times_s == (None, 7.0, 1.5)
+    assert (found.begin_s, found.notes) == (100, ())
+
+
+def test_a_pause_is_not_known_where_a_time_is_missing() -> None:
+    messages = [said("user", 100), said("assistant"), said("user", 110)]
+    messages += [said("assistant", 112), said("user", 115)]
+    assert session(messages).think_times_s == (None, None, 3.0)
+    assert session([said("user"), said("user")]).think_times_s is None
+
+
+def test_times_that_go_backwards_are_named_and_give_no_pause() -> None:
+    messages = [said("user", 100), said("assistant", 130), said("user", 110)]
+    found = session([*messages, said("assistant", 131), said("user", 132)])
+    assert found.think_times_s == (None, None, 1.0)
+    assert found.notes == (BACKWARDS,)
+
+
+def test_a_pause_of_a_night_is_no_think_time() -> None:
+    messages = [said("user", 100), said("assistant", 101), said("user", 30_000)]
+    found = session(messages)
+    assert (found.think_times_s, found.notes) == (None, (AWAY,))
+
+
+def test_a_time_of_a_message_that_is_none_is_named() -> None:
+    found = session([said("user", 100), said("assistant", "noon"), said("user", 110)])
+    assert (found.think_times_s, found.notes) == (None, ("a timestamp that is no time",))

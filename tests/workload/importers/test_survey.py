@@ -204,7 +204,7 @@ def test_memory_does_not_grow_with_the_file(size_mb: int, monkeypatch: Any) -> N
         return b'{"id": "%09d", "messages": %b}\n' % (number, body.encode())
 
     stream = io.BufferedReader(Endless(piece, size_mb * 2**20))
-    monkeypatch.setattr("profiler.workload.importers.frames._skip_bom", lambda _: 0)
+    monkeypatch.setattr("profiler.workload.importers.frames.skip_bom", lambda _: 0)
     tracemalloc.start()
     try:
         found = survey(stream, OPENAI, size=50, seed=1)

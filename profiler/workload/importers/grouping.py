@@ -1,0 +1,118 @@
+"""Bringing together what belongs together and stands apart in a file, in constant memory.
+
+Records are dealt by a hash of their key to parts, each of them on disk once it has grown. At the
+end each part is read by itself; one that is too large for that is dealt again, with another hash.
+What one key has beyond `most_bytes` is not kept, and counted.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from contextlib import ExitStack
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import BinaryIO
+
+PARTS = 64
+MOST_BYTES = 16 * 2**20
+_BUFFER_BYTES = 64 * 2**10
+_MOST_LEVELS = 4
+_HEAD = struct.Struct("<II")
+
+
+class Groups:
+    """Records by key. Add all of them, then read each group once.
+
+    `dropped` counts the records of groups that were larger than `most_bytes`.
+    """
+
+    def __init__(self, *, most_bytes: int = MOST_BYTES, level: int = 0) -> None:
+        self.dropped = 0
+        self._most = most_bytes
+        self._level = level
+        self._buffers = [bytearray() for _ in range(PARTS)]
+        self._sizes = [0] * PARTS
+        self._files: dict[int, BinaryIO] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what was put on disk; it is gone then."""
+        self._open.close()
+
+    def add(self, key: bytes, record: bytes) -> None:
+        """Take a record."""
+        digest = blake2b(key, digest_size=4, person=b"level-%d" % self._level).digest()
+        number = int.from_bytes(digest) % PARTS
+        buffer = self._buffers[number]
+        buffer += _HEAD.pack(len(key), len(record))
+        buffer += key
+        buffer += record
+        self._sizes[number] += _HEAD.size + len(key) + len(record)
+        if len(buffer) >= _BUFFER_BYTES:
+            self._file(number).write(buffer)
+            buffer.clear()
+
+    def groups(self) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Yield each key with its records, in the order in which they came."""
+        for number in range(PARTS):
+            if self._sizes[number] <= self._most or self._level == _MOST_LEVELS:
+                yield from self._gathered(number)
+            else:
+                yield from self._dealt_again(number)
+            self._buffers[number].clear()
+            if file := self._files.pop(number, None):
+                file.close()
+
+    def _gathered(self, number: int) -> Iterator[tuple[bytes, list[bytes]]]:
+        found: dict[bytes, list[bytes]] = {}
+        left: dict[bytes, int] = {}
+        for key, record in self._records(number):
+            left[key] = left.get(key, self._most) - len(record)
+            if left[key] < 0:
+                self.dropped += 1
+            else:
+                found.setdefault(key, []).append(record)
+        yield from found.items()
+
+    def _dealt_again(self, number: int) -> Iterator[tuple[bytes, list[bytes]]]:
+        with Groups(most_bytes=self._most, level=self._level + 1) as finer:
+            for key, record in self._records(number):
+                finer.add(key, record)
+            yield from finer.groups()
+            self.dropped += finer.dropped
+
+    def _records(self, number: int) -> Iterator[tuple[bytes, bytes]]:
+        if file := self._files.get(number):
+            file.write(self._buffers[number])
+            self._buffers[number].clear()
+            file.seek(0)
+            while head := file.read(_HEAD.size):
+                key, record = _HEAD.unpack(head)
+                yield file.read(key), file.read(record)
+            return
+        buffer, at = bytes(self._buffers[number]), 0
+        while at < len(buffer):
+            key, record = _HEAD.unpack_from(buffer, at)
+            at += _HEAD.size
+            yield buffer[at : at + key], buffer[at + key : at + key + record]
+            at += key + record
+
+    def _file(self, number: int) -> BinaryIO:
+        file = self._files.get(number)
+        if file is None:
+            file = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - for the stack
+            self._files[number] = file
+        return file
