@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 import anyio
+import anyio.lowlevel
 
 from profiler.clock import NS_PER_S, monotonic_ns
 from profiler.endpoints.exchange import Exchange, Reply
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from profiler.workload.sessions import SessionPlan, TurnPlan
 
 _LEAD_NS = 20_000_000
+_AHEAD = 64
+"""Sessions of a trace that are drawn before their time, at most."""
 
 
 class SessionSource(Protocol):
@@ -97,6 +100,7 @@ class Driver:
         self._stopped: tuple[EndReason, str | None] | None = None
         self._ids = random.Random()  # the system's randomness: two runs never share an id
         self._arrived = 0
+        self._drawn: deque[SessionPlan] = deque()
         self._timer: Timer | None = None
         self.watch = Watch(clock)
         self.phase = Phase.WARMUP
@@ -143,6 +147,7 @@ class Driver:
         self.budget = Budget(limits, is_stable=self._is_stable)
         self.budget.answered = answered
         self._closed = anyio.Event()
+        self._drawn.clear()
         with anyio.CancelScope() as self._stop_scope:
             async with anyio.create_task_group() as tasks:
                 timer = anyio.CancelScope()
@@ -223,11 +228,15 @@ class Driver:
                 if index is None:
                     return
                 live = self._begin(index)
+            if live.plan.is_of_arrival:
+                await self._draw_ahead(intended_ns)
             await timer.wait_until(intended_ns)
             if self.budget.is_closed:
                 return
             if self._is_full(loop):
                 self._drop()
+                if live.plan.is_of_arrival:
+                    live = None
                 continue
             self._arrived += 1
             tasks.start_soon(self._arrived_session, live, intended_ns)
@@ -275,9 +284,21 @@ class Driver:
     # Both
 
     def _begin(self, index: int) -> _Live:
-        share = self._plan.share
-        plan = self._sources[self.phase].session(index * share.count + share.index)
+        plan = self._drawn.popleft() if self._drawn else self._draw(index)
         return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
+
+    def _draw(self, index: int) -> SessionPlan:
+        share = self._plan.share
+        return self._sources[self.phase].session(index * share.count + share.index)
+
+    async def _draw_ahead(self, until_ns: int) -> None:
+        """Draw the sessions that come next while there is time: a trace has many at one instant.
+
+        Prompts of thousands of tokens take a millisecond to make. The loop turns between two.
+        """
+        while len(self._drawn) < _AHEAD and self._clock() < until_ns - _LEAD_NS:
+            self._drawn.append(self._draw(self.budget.sessions + len(self._drawn)))
+            await anyio.lowlevel.checkpoint()
 
     async def _rest_of_session(self, live: _Live, *, intended_ns: int | None) -> None:
         while await self._interaction(live, intended_ns=intended_ns):
@@ -305,7 +326,7 @@ class Driver:
         asked_ns = self._clock()
         try:
             exchange = await self._caller.call(
-                live.dialogue, user, self._identification(live.plan, trace_id)
+                live.dialogue, user, self._identification(live.plan, turn, trace_id)
             )
         except anyio.get_cancelled_exc_class():
             self.watch.ended += 1
@@ -387,15 +408,18 @@ class Driver:
         self._note_closing()
         return outcome
 
-    def _identification(self, plan: SessionPlan, trace_id: str) -> dict[str, str]:
+    def _identification(self, plan: SessionPlan, turn: TurnPlan, trace_id: str) -> dict[str, str]:
         """Return the headers that let an agent, its traces and its gateway tell interactions apart.
 
-        W3C Trace Context and Baggage, with a parent span of our own, sampled.
+        W3C Trace Context and Baggage, with a parent span of our own, sampled. How long the recorded
+        answer was goes along for agents that can use it, such as the mock.
         """
         baggage = f"agent_profiler.session={plan.session_id}"
         baggage += f",agent_profiler.scenario={_quoted(plan.scenario)}"
         if plan.conversation is not None:
             baggage += f",agent_profiler.conversation={_quoted(plan.conversation)}"
+        if turn.output_tokens is not None:
+            baggage += f",agent_profiler.output_tokens={turn.output_tokens}"
         span_id = f"{self._ids.getrandbits(64):016x}"
         return {"traceparent": f"00-{trace_id}-{span_id}-01", "baggage": baggage}
 
