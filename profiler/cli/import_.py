@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from profiler.workload.conversations import Message
-    from profiler.workload.importers.survey import Survey
+    from profiler.workload.importers.survey import Findings, Survey
 
 DEFAULT_SESSIONS = "200"
 _PROGRESS_FROM_BYTES = 50 * 2**20
@@ -34,8 +34,11 @@ def command(
         ),
     ],
     sessions: Annotated[
-        str, typer.Option(metavar="N|all", help="How many sessions to draw.")
-    ] = DEFAULT_SESSIONS,
+        str | None,
+        typer.Option(
+            metavar="N|all", help="How many sessions to draw: 200 if not given; of a trace, all."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed draws the same sessions.", min=0)] = 1,
     redact: Annotated[
         bool,
@@ -50,15 +53,21 @@ def command(
     count_tokens: Annotated[
         bool, typer.Option("--count-tokens", help="Count tokens (o200k_base); takes much longer.")
     ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Of a trace: what its lengths are tokens of; o200k_base if not given."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the workload and its data.")
     ] = False,
 ) -> None:
-    """Make a workload of recorded conversations.
+    """Make a workload of recorded conversations, or of a trace of requests.
 
-    KIND is openai-messages (JSON Lines, each a list of chat messages or an object with 'messages')
-    or sharegpt (a JSON array or JSON Lines). What cannot be read is skipped and named with its
-    line. The sample keeps the mix of long and short sessions. --redact-pattern implies --redact.
+    KIND is openai-messages (JSON Lines, each a list of chat messages or an object with
+    'messages'), sharegpt (a JSON array or JSON Lines), or a trace, mooncake or azure-llm: arrival
+    times and token lengths, for which prompts are generated. What cannot be read is skipped and
+    named with its line. The sample keeps the mix of long and short sessions (of a trace it is a
+    stretch). --redact-pattern implies --redact.
     """
     from profiler.cli.files import write_parts, write_whole
     from profiler.report.importing import import_summary
@@ -66,11 +75,23 @@ def command(
     from profiler.workload.importers.rewriting import Rewriter
     from profiler.workload.importers.workload_file import Origin, workload_yaml
 
-    size = _size(sessions)
-    workload, data = _targets(out, file, force=force)
+    if kind in (ImportKind.MOONCAKE, ImportKind.AZURE_LLM):
+        from profiler.cli.import_trace import import_trace
+
+        if useless := _useless(redact=redact, patterns=redact_pattern, count=count_tokens):
+            fix = "Remove it: a trace has no text, and says its tokens itself"
+            raise UsageError("that has no use with a trace", where=useless, fix=fix)
+        size = _size("all" if sessions is None else sessions)
+        import_trace(kind, file, out, size=size, seed=seed, encoding=encoding, force=force)
+        return
+    if encoding is not None:
+        fix = "Remove it: tokens of conversations are counted with o200k_base"
+        raise UsageError("--encoding is for traces", where="--encoding", fix=fix)
+    size = _size(DEFAULT_SESSIONS if sessions is None else sessions)
+    workload, data = targets(out, file, force=force)
     redactor = Redactor(redact_pattern or ()) if redact or redact_pattern else None
     count = _counter() if count_tokens else None
-    with _opened(file) as stream:
+    with opened(file) as stream:
         found = _surveyed(stream, file, kind, size=size, seed=seed, count=count)
         rewriter = Rewriter(redactor=redactor, count=count)
         write_parts(data, rewriter.lines(stream, kind, found.chosen))
@@ -102,12 +123,12 @@ def _size(sessions: str) -> int | None:
     return int(sessions)
 
 
-def _targets(out: Path, file: Path, *, force: bool) -> tuple[Path, Path]:
+def targets(out: Path, file: Path, *, force: bool, suffix: str = ".jsonl") -> tuple[Path, Path]:
     """Return where the workload and its data go; neither may be there, unless `force`."""
     if out.suffix not in {".yaml", ".yml"}:
         fix = "Give a place like scenarios/support.yaml"
         raise UsageError("a workload is a .yaml file", where=f"--out {out}", fix=fix)
-    data = out.parent / "data" / f"{out.stem}.jsonl"
+    data = out.parent / "data" / f"{out.stem}{suffix}"
     for path in (out, data):
         if path.exists() and file.exists() and path.samefile(file):
             fix = "Give another --out"
@@ -118,7 +139,8 @@ def _targets(out: Path, file: Path, *, force: bool) -> tuple[Path, Path]:
     return out, data
 
 
-def _opened(file: Path) -> BinaryIO:
+def opened(file: Path) -> BinaryIO:
+    """Open a file that can be read twice. Raises UsageError."""
     try:
         if file.exists() and not file.is_file():
             fix = "Name a file: it is read twice, so a pipe will not do"
@@ -149,23 +171,34 @@ def _surveyed(
 
     total = os.fstat(stream.fileno()).st_size
     with ExitStack() as shown:
-        advanced = _progress(shown, total)
+        advanced = progress(shown, total)
         found = survey(stream, kind, size=size, seed=seed, count=count, advanced=advanced)
     if found.whole.sessions:
         return found
-    if not found.skipped.total:
+    raise nothing_taken(found.skipped, file)
+
+
+def nothing_taken(skipped: Findings, file: Path) -> UsageError:
+    """Return what to raise where no session of a file can be taken."""
+    if not skipped.total:
         fix = "Check that the export wrote something"
-        raise UsageError("there is no session in the file", where=str(file), fix=fix)
-    what, often = found.skipped.counts.most_common(1)[0]
-    line = found.skipped.first_lines[what][0]
-    raise UsageError(
-        f"none of {found.skipped.total:,} lines can be taken, {often:,} of them for this: {what}",
+        return UsageError("there is no session in the file", where=str(file), fix=fix)
+    what, often = skipped.counts.most_common(1)[0]
+    line = skipped.first_lines[what][0]
+    return UsageError(
+        f"none of {skipped.total:,} lines can be taken, {often:,} of them for this: {what}",
         where=f"{file}:{line}",
         fix="Check the KIND: " + ", ".join(ImportKind),
     )
 
 
-def _progress(shown: ExitStack, total: int) -> Callable[[int], None] | None:
+def _useless(*, redact: bool, patterns: list[str] | None, count: bool) -> str | None:
+    """Return the option that a trace has no use for, if one was given."""
+    given = {"--redact": redact, "--redact-pattern": bool(patterns), "--count-tokens": count}
+    return next((name for name, is_given in given.items() if is_given), None)
+
+
+def progress(shown: ExitStack, total: int) -> Callable[[int], None] | None:
     """Show a bar for a large file, where there is a terminal."""
     if total < _PROGRESS_FROM_BYTES or not _is_terminal():
         return None

@@ -12,7 +12,7 @@ _INSTANT = re.compile(
 
 
 def instant_ns(text: str) -> int | None:
-    """Return nanoseconds since 1970 of a date and time (ISO 8601; without a zone UTC), else None."""
+    """Return a date and time (ISO 8601; no zone: UTC) as nanoseconds since 1970, else None."""
     found = _INSTANT.fullmatch(text)
     if found is None:
         return None

@@ -187,7 +187,7 @@ def _recordings(value: Any, info: ValidationInfo) -> Recordings:
 
 
 class Scenario(Strict):
-    """A template of a session (`turns`), recorded ones (`conversations`), or `generated` prompts."""
+    """A template of a session (`turns`), recorded ones (`conversations`), or `generated` ones."""
 
     name: Text
     weight: Annotated[float, BeforeValidator(_weight)] = 1.0
@@ -213,7 +213,7 @@ class Scenario(Strict):
             fix = "Keep one, or make two scenarios"
             what = f"{' and '.join(given)} exclude each other"
             raise problem(what, fix, below=(given[1],))
-        if not given or given == ["turns"] and not self.turns:
+        if not given or (given == ["turns"] and not self.turns):
             fix = "Add turns, or conversations with a file of recorded sessions"
             raise problem(f"the scenario '{self.name}' has no turns", fix, below=("turns",))
         if self.turns is None and self.variables:

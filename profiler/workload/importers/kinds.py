@@ -8,3 +8,5 @@ class ImportKind(StrEnum):
 
     OPENAI_MESSAGES = "openai-messages"
     SHAREGPT = "sharegpt"
+    MOONCAKE = "mooncake"
+    AZURE_LLM = "azure-llm"
