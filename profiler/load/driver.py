@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 import anyio
-import anyio.lowlevel
 
 from profiler.clock import NS_PER_S, monotonic_ns
 from profiler.endpoints.exchange import Exchange, Reply
+from profiler.load.ahead import Prepared
 from profiler.load.budget import Budget, Limits
 from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
-from profiler.load.schedule import offsets_ns
+from profiler.load.schedule import Trace, offsets_ns
 from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
 from profiler.measure.records import EndReason, Interaction, Outcome, Phase
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from profiler.workload.sessions import SessionPlan, TurnPlan
 
 _LEAD_NS = 20_000_000
-_AHEAD = 64
+_TRACE_LEAD_NS = 250_000_000
+_PAUSE_S = 0.002
+_AHEAD = 32
 """Sessions of a trace that are drawn before their time, at most."""
 
 
@@ -100,7 +102,7 @@ class Driver:
         self._stopped: tuple[EndReason, str | None] | None = None
         self._ids = random.Random()  # the system's randomness: two runs never share an id
         self._arrived = 0
-        self._drawn: deque[SessionPlan] = deque()
+        self._drawn: deque[_Live] = deque()
         self._timer: Timer | None = None
         self.watch = Watch(clock)
         self.phase = Phase.WARMUP
@@ -198,7 +200,9 @@ class Driver:
         rng = random.Random(f"{loop.seed}/arrivals/{self.phase}")
         share = self._plan.share
         offsets = islice(offsets_ns(loop.arrivals, rng), share.index, None, share.count)
-        start_ns = self._clock() + _LEAD_NS
+        # A fixed lead: shards that begin together keep step.
+        lead_ns = _TRACE_LEAD_NS if isinstance(loop.arrivals, Trace) else _LEAD_NS
+        start_ns = self._clock() + lead_ns
         schedule = (start_ns + offset_ns for offset_ns in offsets)
         self._timer = timer = make_timer(self._clock)
         try:
@@ -284,21 +288,24 @@ class Driver:
     # Both
 
     def _begin(self, index: int) -> _Live:
-        plan = self._drawn.popleft() if self._drawn else self._draw(index)
-        return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
+        return self._drawn.popleft() if self._drawn else self._draw(index)
 
-    def _draw(self, index: int) -> SessionPlan:
+    def _draw(self, index: int) -> _Live:
         share = self._plan.share
-        return self._sources[self.phase].session(index * share.count + share.index)
+        plan = self._sources[self.phase].session(index * share.count + share.index)
+        return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
 
     async def _draw_ahead(self, until_ns: int) -> None:
         """Draw the sessions that come next while there is time: a trace has many at one instant.
 
-        Prompts of thousands of tokens take a millisecond to make. The loop turns between two.
+        Prompts of thousands of tokens take a millisecond to make. What was just started is sent
+        first, and the loop turns between two.
         """
         while len(self._drawn) < _AHEAD and self._clock() < until_ns - _LEAD_NS:
-            self._drawn.append(self._draw(self.budget.sessions + len(self._drawn)))
-            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(_PAUSE_S)
+            live = self._draw(self.budget.sessions + len(self._drawn))
+            live.dialogue = Prepared(live.dialogue, live.plan.turns[0].user)
+            self._drawn.append(live)
 
     async def _rest_of_session(self, live: _Live, *, intended_ns: int | None) -> None:
         while await self._interaction(live, intended_ns=intended_ns):

@@ -23,6 +23,7 @@ from profiler.report.quantities import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from profiler.profile.burstiness import Burstiness
     from profiler.profile.distribution import Distribution
     from profiler.profile.model import Goodput, WorkloadProfile
 
@@ -139,6 +140,7 @@ def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
         ("target", _target(profile)),
         ("measured", _measured(profile)),
         ("load", _load(profile)),
+        *((("burstiness", _burstiness(profile.burstiness)),) if profile.burstiness else ()),
         ("errors", failures(sample.failed, sample.interactions)),
         *observer_facts(profile),
         *((("goodput", _goodput(profile.goodput)),) if profile.goodput is not None else ()),
@@ -186,6 +188,23 @@ def _load(profile: WorkloadProfile) -> str:
     if load.dropped:
         text += f", {whole(load.dropped)} starts dropped"
     return text
+
+
+def _burstiness(burstiness: Burstiness) -> str:
+    """Write `index of dispersion per s 7.1 asked, 7.1 sent (Poisson 0.90 to 1.11); per min ...`."""
+    asked, sent = burstiness.asked, burstiness.sent
+    parts = []
+    for unit, name in (("s", "per_second"), ("min", "per_minute")):
+        found = getattr(sent, name)
+        if found is None:
+            parts.append(f"per {unit} not observed ({sent.reasons[name]})")
+            continue
+        wanted = None if asked is None else getattr(asked, name)
+        low, high = found.poisson_range95
+        text = "" if wanted is None else f"{wanted.index:.2f} asked, "
+        text += f"{found.index:.2f} sent (Poisson {low:.2f} to {high:.2f})"
+        parts.append(f"per {unit} {text}")
+    return f"index of dispersion {'; '.join(parts)}"
 
 
 def failures(failed: Mapping[str, int], number_of_all: int) -> str:

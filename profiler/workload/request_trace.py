@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from profiler.errors import WorkloadError
@@ -33,31 +32,41 @@ class Lengths(NamedTuple):
     blocks: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTrace:
     """The requests of a file, in order, with the digest that says which file it was.
 
-    Packed: 16 bytes for each request, and 8 for each block id.
+    Packed: 16 bytes for each request, and 8 for each block id. No dataclass, whose fields pydantic
+    would look into.
     """
 
-    path: Path
-    sha256: str
-    input_tokens: array[int] = field(repr=False)
-    output_tokens: array[int] = field(repr=False)
-    block_ends: array[int] = field(repr=False)
-    blocks: array[int] = field(repr=False)
+    def __init__(
+        self,
+        path: Path,
+        sha256: str,
+        *,
+        input_tokens: array[int],
+        output_tokens: array[int],
+        block_ends: array[int],
+        blocks: array[int],
+    ) -> None:
+        self.path = path
+        self.sha256 = sha256
+        self._input_tokens = input_tokens
+        self._output_tokens = output_tokens
+        self._block_ends = block_ends
+        self._blocks = blocks
 
     def __len__(self) -> int:
-        return len(self.input_tokens)
+        return len(self._input_tokens)
 
     def lengths(self, number: int) -> Lengths:
         """Return request `number`, counted from 0."""
-        begin = self.block_ends[number - 1] if number else 0
-        output = self.output_tokens[number]
+        begin = self._block_ends[number - 1] if number else 0
+        output = self._output_tokens[number]
         return Lengths(
-            self.input_tokens[number],
+            self._input_tokens[number],
             None if output == NOT_KNOWN else output,
-            tuple(self.blocks[begin : self.block_ends[number]]),
+            tuple(self._blocks[begin : self._block_ends[number]]),
         )
 
 
@@ -88,8 +97,8 @@ def read_request_trace(path: Path) -> RequestTrace:
         fix = "Write one request a line below the header"
         raise WorkloadError("there is no request in the trace", where=str(path), fix=fix)
     return RequestTrace(
-        path=path,
-        sha256=digest.hexdigest(),
+        path,
+        digest.hexdigest(),
         input_tokens=inputs,
         output_tokens=outputs,
         block_ends=ends,

@@ -78,7 +78,7 @@ def test_a_trace_is_read_from_its_file_and_scaled_by_the_speed(load: Any, tmp_pa
         ("{arrivals: {trace: t.csv}, speed: 0}", "0 is no speed"),
         ("{users: 3, max_in_flight: 3}", "max_in_flight has no use without a rate"),
         ("{arrivals: {trace: backwards.csv}}", "backwards.csv:3: time goes backwards"),
-        ("{arrivals: {trace: words.csv}}", "words.csv:2: 'two' is no time in seconds"),
+        ("{arrivals: {trace: words.csv}}", "words.csv:2: 'two' is no time"),
         ("{arrivals: {trace: empty.csv}}", "there is no time in the file"),
     ],
 )

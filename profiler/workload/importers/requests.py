@@ -39,6 +39,7 @@ TOO_MANY_BLOCKS = "more hash_ids than the prompt has blocks: those were left out
 NO_OUTPUT = "no output_length: how long the answer was is not known"
 _MOST_WAITING, _MOST_WAITING_BLOCKS = 10_000, 1_000_000
 _LATEST_MS = 10**14
+_LONG_AGO_NS = -(2**63)
 _AZURE_HEADER = b"timestamp"
 
 
@@ -57,15 +58,11 @@ def requests(stream: BinaryIO, kind: ImportKind) -> Iterator[Request | Problem]:
     Logs are written a little out of order: up to 10,000 requests wait for one that was earlier.
     """
     waiting: list[Request] = []
-    blocks, latest_ns, given_ns = 0, 0, 0
-    is_first = True
+    blocks, latest_ns, given_ns = 0, _LONG_AGO_NS, _LONG_AGO_NS
     for item in _read(stream, kind):
         if isinstance(item, Problem):
             yield item
             continue
-        if is_first:
-            latest_ns = given_ns = item.at_ns
-            is_first = False
         if item.at_ns < given_ns:
             item = item._replace(at_ns=given_ns, notes=(*item.notes, TOO_LATE))  # noqa: PLW2901
         elif item.at_ns < latest_ns:
