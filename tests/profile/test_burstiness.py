@@ -36,19 +36,17 @@ def section(*starts_ns: int) -> Burstiness:
     return burstiness_of(counter(*starts_ns), counter(*starts_ns), is_open=True, dropped=0)
 
 
-def journal(path: Path, starts_ns: list[int], late_ns: int = 0, **changes: Any) -> Path:
-    path.mkdir()
+def journal(folder: Path, starts_ns: list[int], late_ns: int = 0) -> Path:
     records = [
         interaction(
-            f"{path.name}-{number}",
-            intended_start_ns=at_ns if changes.get("load", OPEN) is OPEN else None,
+            f"{at_ns}-{number}",
+            intended_start_ns=at_ns,
             send_ns=at_ns + late_ns,
             end_ns=at_ns + late_ns + 10 * MS,
         )
         for number, at_ns in enumerate(starts_ns)
     ]
-    write(path, run(load=OPEN, **changes) if "load" not in changes else run(**changes), *records)
-    return path
+    return write(folder, *records, first=run(load=OPEN))
 
 
 def test_asked_and_sent_are_counted_by_whole_seconds(tmp_path: Path) -> None:
@@ -58,7 +56,7 @@ def test_asked_and_sent_are_counted_by_whole_seconds(tmp_path: Path) -> None:
     for second, count in enumerate(counts, start=1):
         starts += [second * S + number * MS for number in range(count)]
     starts.append(16 * S + 200 * MS)
-    profile = build_profile(journal(tmp_path / "a", starts, late_ns=2 * MS))
+    profile = build_profile(journal(tmp_path, starts, late_ns=2 * MS))
     found = profile.burstiness
     assert found is not None
     for starts_of in (found.asked, found.sent):
@@ -76,7 +74,7 @@ def test_asked_and_sent_are_counted_by_whole_seconds(tmp_path: Path) -> None:
     assert found.sent.stretches[0].first_ns == WALL_NS + 502 * MS
     facts = dict(summarise(profile).facts)
     assert facts["burstiness"].startswith(
-        "index of dispersion per s 1.79 asked, 1.79 sent (Poisson"
+        "index of dispersion per s 1.25 asked, 1.25 sent (Poisson"
     )
     assert "per min not observed (0 whole windows, 10 are needed)" in facts["burstiness"]
     file = tmp_path / "profile.json"
@@ -85,11 +83,8 @@ def test_asked_and_sent_are_counted_by_whole_seconds(tmp_path: Path) -> None:
 
 
 def test_a_closed_loop_asks_for_nothing_and_warm_up_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "closed"
-    path.mkdir()
-    write(
-        path,
-        run(),
+    path = write(
+        tmp_path,
         interaction("w", phase=Phase.WARMUP, send_ns=0, end_ns=1),
         interaction("m", send_ns=S, end_ns=2 * S),
     )
@@ -144,8 +139,8 @@ def test_runs_one_after_the_other_are_apart_and_no_silence_is_between_them() -> 
 
 def test_profiles_of_shards_merge_and_one_without_the_section_leaves_it_out(tmp_path: Path) -> None:
     starts = [at * 100 * MS for at in range(200)]
-    whole = build_profile(journal(tmp_path / "whole", starts)).burstiness
-    parts = [build_profile(journal(tmp_path / f"s{n}", starts[n::2])) for n in range(2)]
+    whole = build_profile(journal(tmp_path, starts)).burstiness
+    parts = [build_profile(journal(tmp_path, starts[n::2])) for n in range(2)]
     merged = merge_profiles(parts).burstiness
     assert merged is not None
     assert whole is not None
@@ -174,7 +169,7 @@ def test_a_stream_too_long_to_keep_is_not_observed_alone_and_merged(
 
 @pytest.mark.parametrize("counts", ["1", "1,1,1,1", "1,1,x", "9,9,9", "", "1,1,-1"])
 def test_counts_that_do_not_fit_are_refused(tmp_path: Path, counts: str) -> None:
-    profile = build_profile(journal(tmp_path / "a", [0, S, 2 * S]))
+    profile = build_profile(journal(tmp_path, [0, S, 2 * S]))
     plain = orjson.loads(dump_profile(profile))
     plain["burstiness"]["sent"]["stretches"][0]["counts"] = counts
     file = tmp_path / "profile.json"
@@ -184,10 +179,11 @@ def test_counts_that_do_not_fit_are_refused(tmp_path: Path, counts: str) -> None
 
 
 def test_the_driver_counts_what_it_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "dropped"
-    path.mkdir()
-    sample = DriverSample(at_ns=S, sent=1, in_flight=0, dropped=2, loop_lag_max_ns=0, cpu_share=0.1)
-    write(path, run(load=OPEN), interaction("a", intended_start_ns=0, send_ns=0, end_ns=1), sample)
+    sample = DriverSample(
+        at_ns=S, sent=1, ended=1, in_flight=0, dropped=2, loop_lag_max_ns=0, cpu_share=0.1
+    )
+    sent = interaction("a", intended_start_ns=0, send_ns=0, end_ns=1)
+    path = write(tmp_path, sent, sample, first=run(load=OPEN))
     found = build_profile(path).burstiness
     assert found is not None
     assert found.asked is None
