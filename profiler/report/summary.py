@@ -140,7 +140,7 @@ def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
         ("target", _target(profile)),
         ("measured", _measured(profile)),
         ("load", _load(profile)),
-        *((("burstiness", _burstiness(profile.burstiness)),) if profile.burstiness else ()),
+        *_burstiness(profile),
         ("errors", failures(sample.failed, sample.interactions)),
         *observer_facts(profile),
         *((("goodput", _goodput(profile.goodput)),) if profile.goodput is not None else ()),
@@ -190,21 +190,30 @@ def _load(profile: WorkloadProfile) -> str:
     return text
 
 
-def _burstiness(burstiness: Burstiness) -> str:
-    """Write `index of dispersion per s 7.1 asked, 7.1 sent (Poisson 0.90 to 1.11); per min ...`."""
-    asked, sent = burstiness.asked, burstiness.sent
-    parts = []
-    for unit, name in (("s", "per_second"), ("min", "per_minute")):
-        found = getattr(sent, name)
-        if found is None:
-            parts.append(f"per {unit} not observed ({sent.reasons[name]})")
-            continue
-        wanted = None if asked is None else getattr(asked, name)
-        low, high = found.poisson_range95
-        text = "" if wanted is None else f"{wanted.index:.2f} asked, "
-        text += f"{found.index:.2f} sent (Poisson {low:.2f} to {high:.2f})"
-        parts.append(f"per {unit} {text}")
-    return f"index of dispersion {'; '.join(parts)}"
+def _burstiness(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
+    """Write `index of dispersion per s 7.10 asked, 7.10 sent (Poisson 0.90 to 1.11); per min ...`.
+
+    Nothing of a closed loop too short to tell: nobody asked for it to come at any time.
+    """
+    found = profile.burstiness
+    if found is None or not found.sent.count:
+        return ()
+    if profile.load.mode == "closed" and found.sent.per_second is None:
+        return ()
+    parts = [_dispersion(found, "s", "per_second"), _dispersion(found, "min", "per_minute")]
+    if found.asked is None and profile.load.mode == "open":
+        parts.append(f"asked not observed ({found.reasons['asked']})")
+    return (("burstiness", f"index of dispersion {'; '.join(parts)}"),)
+
+
+def _dispersion(found: Burstiness, unit: str, name: str) -> str:
+    sent = getattr(found.sent, name)
+    if sent is None:
+        return f"per {unit} not observed ({found.sent.reasons[name]})"
+    asked = None if found.asked is None else getattr(found.asked, name)
+    low, high = sent.poisson_range95
+    text = "" if asked is None else f"{asked.index:.2f} asked, "
+    return f"per {unit} {text}{sent.index:.2f} sent (Poisson {low:.2f} to {high:.2f})"
 
 
 def failures(failed: Mapping[str, int], number_of_all: int) -> str:

@@ -130,7 +130,9 @@ def read_arrivals(path: Path) -> RecordedArrivals:
                     continue
                 at_ns = instant_ns(text)
                 if at_ns is not None:
-                    first_ns = at_ns if first_ns is None else first_ns
+                    first_ns = at_ns if not times else first_ns
+                    if first_ns is None:
+                        raise _bad_time(path, number, "seconds and dates are mixed")
                     at_s: float | None = (at_ns - first_ns) / NS_PER_S
                 else:
                     at_s = _seconds(text)
