@@ -51,9 +51,10 @@ def run(given: argparse.Namespace, folder: Path) -> None:
     workload.write_text(workload.read_text().replace("speed: 1 ", f"speed: {given.speed} "))
     rows = [line.split(",") for line in (folder / "data/x.csv").read_text().splitlines()[1:]]
     exactness(workload, [int(row[1]) for row in rows])
-    command = (*PROFILER, "run", str(workload), "--mock-speed", "100", "--out", str(folder / "r"))
-    workers = () if given.workers == 1 else ("--workers", str(given.workers))
-    done = subprocess.run((*command, *workers), check=False, capture_output=True, text=True)
+    replaying = [*PROFILER, "run", str(workload), "--mock-speed", "100", "--out", str(folder / "r")]
+    if given.workers > 1:
+        replaying += ["--workers", str(given.workers)]
+    done = subprocess.run(replaying, check=False, capture_output=True, text=True)
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
     replay(folder / "r", rows, given.speed)
     print(f"exit code {done.returncode}; largest process (driver or mocks) {peak_mb:.0f} MB")
