@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from profiler.cli.import_files import nothing_taken, open_source, progress, skipped_log, targets
 from profiler.errors import UsageError
 from profiler.workload.importers.kinds import ImportKind
 
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from profiler.workload.conversations import Message
-    from profiler.workload.importers.streaming import Problem
     from profiler.workload.importers.survey import Survey
     from profiler.workload.importers.turns import Write
 
 DEFAULT_SESSIONS = "200"
-_PROGRESS_FROM_BYTES = 50 * 2**20
 
 
 def command(
@@ -36,8 +34,11 @@ def command(
         ),
     ],
     sessions: Annotated[
-        str, typer.Option(metavar="N|all", help="How many sessions to draw.")
-    ] = DEFAULT_SESSIONS,
+        str | None,
+        typer.Option(
+            metavar="N|all", help="How many sessions to draw: 200 if not given; of a trace, all."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed draws the same sessions.", min=0)] = 1,
     redact: Annotated[
         bool,
@@ -56,17 +57,22 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Write a list of all that is skipped: line and reason."),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Of a trace: what its lengths are tokens of; o200k_base if not given."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the workload and its data.")
     ] = False,
 ) -> None:
-    """Make a workload of recorded conversations.
+    """Make a workload of recorded conversations, or of a trace of requests.
 
     KIND is openai-messages (JSON Lines, each a list of chat messages or an object with 'messages'),
     sharegpt (a JSON array or JSON Lines), otel (OTLP/JSON of the collector's file exporter), har (a
-    browser's recording of an agent's page) or langfuse (an export of traces or observations). What
-    cannot be read is skipped and named with its line. The sample keeps the mix of long and short
-    sessions. --redact-pattern implies --redact.
+    browser's recording of an agent's page), langfuse (an export of traces or observations), or a
+    trace, mooncake or azure-llm: arrival times and token lengths, for which prompts are generated.
+    What cannot be read is skipped and named with its line. The sample keeps the mix of long and
+    short sessions (of a trace it is a stretch). --redact-pattern implies --redact.
     """
     from profiler.cli.files import write_parts, write_whole
     from profiler.cli.import_gathering import GATHERED
@@ -76,17 +82,38 @@ def command(
     from profiler.workload.importers.survey import Survey
     from profiler.workload.importers.workload_file import Origin, workload_yaml
 
-    size = _size(sessions)
-    workload, data = _targets(out, file, force=force)
+    if kind in (ImportKind.MOONCAKE, ImportKind.AZURE_LLM):
+        from profiler.cli.import_trace import import_trace
+
+        if useless := _useless(redact=redact, patterns=redact_pattern, count=count_tokens):
+            fix = "Remove it: a trace has no text, and says its tokens itself"
+            raise UsageError("that has no use with a trace", where=useless, fix=fix)
+        size = _size("all" if sessions is None else sessions)
+        import_trace(
+            kind,
+            file,
+            out,
+            size=size,
+            seed=seed,
+            encoding=encoding,
+            skipped=skipped,
+            force=force,
+        )
+        return
+    if encoding is not None:
+        fix = "Remove it: tokens of conversations are counted with o200k_base"
+        raise UsageError("--encoding is for traces", where="--encoding", fix=fix)
+    size = _size(DEFAULT_SESSIONS if sessions is None else sessions)
+    workload, data = targets(out, file, force=force)
     redactor = Redactor(redact_pattern or ()) if redact or redact_pattern else None
     count = _counter() if count_tokens else None
-    with ExitStack() as opened:
-        source = opened.enter_context(_opened(file))
+    with ExitStack() as closing:
+        source = closing.enter_context(open_source(file))
         found = Survey()
         if skipped is not None:
-            found.told = _log(skipped, file, (workload, data), opened, force=force)
+            found.told = skipped_log(skipped, file, (workload, data), closing, force=force)
         if kind in GATHERED:
-            stream = _gathered(source, kind, found, opened, _writer(seed))
+            stream = _gathered(source, kind, found, closing, _writer(seed))
         else:
             stream = source
         _surveyed(stream, file, kind, size=size, seed=seed, count=count, found=found)
@@ -121,52 +148,8 @@ def _size(sessions: str) -> int | None:
     return int(sessions)
 
 
-def _targets(out: Path, file: Path, *, force: bool) -> tuple[Path, Path]:
-    """Return where the workload and its data go; neither may be there, unless `force`."""
-    if out.suffix not in {".yaml", ".yml"}:
-        fix = "Give a place like scenarios/support.yaml"
-        raise UsageError("a workload is a .yaml file", where=f"--out {out}", fix=fix)
-    data = out.parent / "data" / f"{out.stem}.jsonl"
-    for path in (out, data):
-        if path.exists() and file.exists() and path.samefile(file):
-            fix = "Give another --out"
-            raise UsageError("that is the file to import", where=str(path), fix=fix)
-        if path.is_dir() or (path.exists() and not force):
-            fix = "Give another --out, or --force to overwrite"
-            raise UsageError("there is something already", where=str(path), fix=fix)
-    return out, data
-
-
-def _opened(file: Path) -> BinaryIO:
-    try:
-        if file.exists() and not file.is_file():
-            fix = "Name a file: it is read twice, so a pipe will not do"
-            raise UsageError("that is no file", where=str(file), fix=fix)
-        return file.open("rb")
-    except OSError as exc:
-        what = f"cannot read the file: {exc.strerror}"
-        raise UsageError(what, where=str(file), fix="Check the path") from exc
-
-
-def _log(
-    skipped: Path, file: Path, others: tuple[Path, Path], opened: ExitStack, *, force: bool
-) -> Callable[[Problem], None]:
-    """Open the list of what is skipped. It stays where nothing can be taken."""
-    from profiler.workload.importers.skipped import SkippedLog
-
-    if skipped.resolve() in {path.resolve() for path in (file, *others)}:
-        what = "that is another file of this import"
-        raise UsageError(what, where=f"--skipped {skipped}", fix="Give another file")
-    if skipped.exists() and (not force or not skipped.is_file()):
-        fix = "Give another file, or --force to overwrite"
-        raise UsageError("there is something already", where=f"--skipped {skipped}", fix=fix)
-    log = SkippedLog(skipped)
-    opened.callback(log.close)
-    return log.write
-
-
 def _gathered(
-    source: BinaryIO, kind: ImportKind, found: Survey, opened: ExitStack, write: Write
+    source: BinaryIO, kind: ImportKind, found: Survey, closing: ExitStack, write: Write
 ) -> BinaryIO:
     """Return a file of sessions, made of a file where they stand apart."""
     from tempfile import gettempdir
@@ -174,9 +157,9 @@ def _gathered(
     from profiler.cli.import_gathering import gathered
 
     with ExitStack() as shown:
-        advanced = _progress(shown, os.fstat(source.fileno()).st_size)
+        advanced = progress(shown, os.fstat(source.fileno()).st_size)
         try:
-            return gathered(source, kind, found, opened, write=write, advanced=advanced)
+            return gathered(source, kind, found, closing, write=write, advanced=advanced)
         except OSError as exc:
             fix = "Make space there, or name another folder in TMPDIR"
             what = f"cannot gather the sessions in temporary files: {exc.strerror}"
@@ -211,45 +194,16 @@ def _surveyed(
 
     total = os.fstat(stream.fileno()).st_size
     with ExitStack() as shown:
-        advanced = _progress(shown, total)
+        advanced = progress(shown, total)
         survey(stream, kind, size=size, seed=seed, count=count, advanced=advanced, found=found)
-    if found.whole.sessions:
-        return
-    if not found.skipped.total:
-        fix = "Check that the export wrote something"
-        raise UsageError("there is no session in the file", where=str(file), fix=fix)
-    what, often = found.skipped.counts.most_common(1)[0]
-    lines = found.skipped.first_lines[what]
-    units = "entries" if found.unit == "entry" else "lines"
-    raise UsageError(
-        f"none of {found.skipped.total:,} {units} can be taken, {often:,} of them for this: {what}",
-        where=f"{file}:{lines[0]}" if lines else str(file),
-        fix="Check the KIND: " + ", ".join(ImportKind),
-    )
+    if not found.whole.sessions:
+        raise nothing_taken(found.skipped, file, unit=found.unit)
 
 
-def _progress(shown: ExitStack, total: int) -> Callable[[int], None] | None:
-    """Show a bar for a large file, where there is a terminal."""
-    if total < _PROGRESS_FROM_BYTES or not _is_terminal():
-        return None
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-    bar = shown.enter_context(
-        Progress(
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-    )
-    task = bar.add_task("reading", total=total)
-    return lambda done: bar.update(task, completed=done)
-
-
-def _is_terminal() -> bool:
-    return sys.stderr.isatty()
+def _useless(*, redact: bool, patterns: list[str] | None, count: bool) -> str | None:
+    """Return the option that a trace has no use for, if one was given."""
+    given = {"--redact": redact, "--redact-pattern": bool(patterns), "--count-tokens": count}
+    return next((name for name, is_given in given.items() if is_given), None)
 
 
 def _rate_per_s(found: Survey) -> float | None:

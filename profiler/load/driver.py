@@ -19,9 +19,10 @@ import anyio
 
 from profiler.clock import NS_PER_S, monotonic_ns
 from profiler.endpoints.exchange import Exchange, Reply
+from profiler.load.ahead import Prepared
 from profiler.load.budget import Budget, Limits
 from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
-from profiler.load.schedule import offsets_ns
+from profiler.load.schedule import Trace, offsets_ns
 from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
 from profiler.measure.records import EndReason, Interaction, Outcome, Phase
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from profiler.workload.sessions import SessionPlan, TurnPlan
 
 _LEAD_NS = 20_000_000
+_TRACE_LEAD_NS = 250_000_000
+_PAUSE_S = 0.002
+_AHEAD = 32
+"""Sessions of a trace that are drawn before their time, at most."""
 
 
 class SessionSource(Protocol):
@@ -97,6 +102,7 @@ class Driver:
         self._stopped: tuple[EndReason, str | None] | None = None
         self._ids = random.Random()  # the system's randomness: two runs never share an id
         self._arrived = 0
+        self._drawn: deque[_Live] = deque()
         self._timer: Timer | None = None
         self.watch = Watch(clock)
         self.phase = Phase.WARMUP
@@ -143,6 +149,7 @@ class Driver:
         self.budget = Budget(limits, is_stable=self._is_stable)
         self.budget.answered = answered
         self._closed = anyio.Event()
+        self._drawn.clear()
         with anyio.CancelScope() as self._stop_scope:
             async with anyio.create_task_group() as tasks:
                 timer = anyio.CancelScope()
@@ -193,7 +200,9 @@ class Driver:
         rng = random.Random(f"{loop.seed}/arrivals/{self.phase}")
         share = self._plan.share
         offsets = islice(offsets_ns(loop.arrivals, rng), share.index, None, share.count)
-        start_ns = self._clock() + _LEAD_NS
+        # A fixed lead: shards that begin together keep step.
+        lead_ns = _TRACE_LEAD_NS if isinstance(loop.arrivals, Trace) else _LEAD_NS
+        start_ns = self._clock() + lead_ns
         schedule = (start_ns + offset_ns for offset_ns in offsets)
         self._timer = timer = make_timer(self._clock)
         try:
@@ -223,11 +232,15 @@ class Driver:
                 if index is None:
                     return
                 live = self._begin(index)
+            if live.plan.is_of_arrival:
+                await self._draw_ahead(intended_ns)
             await timer.wait_until(intended_ns)
             if self.budget.is_closed:
                 return
             if self._is_full(loop):
                 self._drop()
+                if live.plan.is_of_arrival:
+                    live = None
                 continue
             self._arrived += 1
             tasks.start_soon(self._arrived_session, live, intended_ns)
@@ -275,9 +288,24 @@ class Driver:
     # Both
 
     def _begin(self, index: int) -> _Live:
+        return self._drawn.popleft() if self._drawn else self._draw(index)
+
+    def _draw(self, index: int) -> _Live:
         share = self._plan.share
         plan = self._sources[self.phase].session(index * share.count + share.index)
         return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
+
+    async def _draw_ahead(self, until_ns: int) -> None:
+        """Draw the sessions that come next while there is time: a trace has many at one instant.
+
+        Prompts of thousands of tokens take a millisecond to make. What was just started is sent
+        first, and the loop turns between two.
+        """
+        while len(self._drawn) < _AHEAD and self._clock() < until_ns - _LEAD_NS:
+            await anyio.sleep(_PAUSE_S)
+            live = self._draw(self.budget.sessions + len(self._drawn))
+            live.dialogue = Prepared(live.dialogue, live.plan.turns[0].user)
+            self._drawn.append(live)
 
     async def _rest_of_session(self, live: _Live, *, intended_ns: int | None) -> None:
         while await self._interaction(live, intended_ns=intended_ns):
@@ -305,7 +333,7 @@ class Driver:
         asked_ns = self._clock()
         try:
             exchange = await self._caller.call(
-                live.dialogue, user, self._identification(live.plan, trace_id)
+                live.dialogue, user, self._identification(live.plan, turn, trace_id)
             )
         except anyio.get_cancelled_exc_class():
             self.watch.ended += 1
@@ -390,15 +418,18 @@ class Driver:
         self._note_closing()
         return outcome
 
-    def _identification(self, plan: SessionPlan, trace_id: str) -> dict[str, str]:
+    def _identification(self, plan: SessionPlan, turn: TurnPlan, trace_id: str) -> dict[str, str]:
         """Return the headers that let an agent, its traces and its gateway tell interactions apart.
 
-        W3C Trace Context and Baggage, with a parent span of our own, sampled.
+        W3C Trace Context and Baggage, with a parent span of our own, sampled. How long the recorded
+        answer was goes along for agents that can use it, such as the mock.
         """
         baggage = f"agent_profiler.session={plan.session_id}"
         baggage += f",agent_profiler.scenario={_quoted(plan.scenario)}"
         if plan.conversation is not None:
             baggage += f",agent_profiler.conversation={_quoted(plan.conversation)}"
+        if turn.output_tokens is not None:
+            baggage += f",agent_profiler.output_tokens={turn.output_tokens}"
         span_id = f"{self._ids.getrandbits(64):016x}"
         return {"traceparent": f"00-{trace_id}-{span_id}-01", "baggage": baggage}
 

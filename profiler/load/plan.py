@@ -98,7 +98,7 @@ def load_plan(workload: Workload, *, until_stable: bool = False) -> LoadPlan:
     if load.is_open:
         loop = OpenLoop(
             arrivals=_arrivals(load),
-            arrivals_of=ArrivalsOf(load.arrivals_of),
+            arrivals_of=_arrivals_of(workload),
             seed=load.seed,
             max_in_flight=load.max_in_flight,
         )
@@ -119,6 +119,13 @@ def load_plan(workload: Workload, *, until_stable: bool = False) -> LoadPlan:
         ),
         duration_ns=None if load.duration_s is None else seconds_to_ns(load.duration_s),
     )
+
+
+def _arrivals_of(workload: Workload) -> ArrivalsOf:
+    """Return what arrives; where every session has one turn, sessions: it is the same."""
+    if all(scenario.generated is not None for scenario in workload.scenarios):
+        return ArrivalsOf.SESSIONS
+    return ArrivalsOf(workload.load.arrivals_of)
 
 
 def _arrivals(load: Load) -> Arrivals:

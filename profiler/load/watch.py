@@ -54,13 +54,11 @@ class Watch:
 
     async def _sample(self, put: Callable[[DriverSample], None]) -> None:
         since_ns, since_cpu_ns = self._clock(), self._cpu()
-        while True:
-            lag_max_ns = 0
-            for _ in range(_TICKS):
-                due_ns = self._clock() + _TICK_NS
-                await anyio.sleep(_TICK_NS / NS_PER_S)
-                lag_max_ns = max(lag_max_ns, self._clock() - due_ns)
-            now_ns, now_cpu_ns = self._clock(), self._cpu()
+        lag_max_ns = told = 0
+
+        def tell() -> None:
+            now_ns = self._clock()
+            busy = (self._cpu() - since_cpu_ns) / max(1, now_ns - since_ns)
             put(
                 DriverSample(
                     at_ns=now_ns,
@@ -69,9 +67,22 @@ class Watch:
                     ended=self.ended,
                     dropped=self.dropped,
                     loop_lag_max_ns=lag_max_ns,
-                    cpu_share=round((now_cpu_ns - since_cpu_ns) / (now_ns - since_ns), 4),
+                    cpu_share=round(busy, 4),
                     gc_pause_max_ns=self._gc_pause_max_ns,
                 )
             )
-            since_ns, since_cpu_ns = now_ns, now_cpu_ns
-            self._gc_pause_max_ns = 0
+
+        try:
+            while True:
+                lag_max_ns = 0
+                for _ in range(_TICKS):
+                    due_ns = self._clock() + _TICK_NS
+                    await anyio.sleep(_TICK_NS / NS_PER_S)
+                    lag_max_ns = max(lag_max_ns, self._clock() - due_ns)
+                tell()
+                told = self.dropped
+                since_ns, since_cpu_ns = self._clock(), self._cpu()
+                self._gc_pause_max_ns = 0
+        finally:
+            if self.dropped != told:  # what was dropped since must not be lost
+                tell()

@@ -39,6 +39,7 @@ from profiler.mock.wire import (
     sse,
     trace_context,
 )
+from profiler.workload.words import words
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from profiler.mock.matcher import Match, Matcher
     from profiler.mock.options import LlmOptions
     from profiler.mock.truth import TruthLog
+    from profiler.mock.wire import TraceContext
 
 CONVERSATION_HEADER = "x-mock-conversation"
 FINGERPRINT = "fp_agent_profiler_mock"
@@ -116,9 +118,15 @@ class LlmServer:
         """The chat endpoint, an ASGI application."""
         return _Chat(self)
 
-    def plan(self, request: ChatRequest, digest: str, hint: str | None) -> Planned:
-        """Choose the answer: the recorded one, else a scripted one (text only, if recorded)."""
-        match, recorded = self._matcher.answer(request.messages, hint)
+    def plan(self, request: ChatRequest, digest: str, context: TraceContext) -> Planned:
+        """Choose the answer: the recorded one, else a scripted one (text only, if recorded).
+
+        Where the baggage says how many tokens the recorded answer had, it is a text of so many.
+        """
+        match, recorded = self._matcher.answer(request.messages, context.hint)
+        if match is None and context.output_tokens is not None:
+            text = words(f"answer/{self.options.seed}/{digest}", context.output_tokens)
+            return Planned({"role": "assistant", "content": text}, "stop", None)
         if match is None:
             message = scripted.answer(
                 seed=self.options.seed,
@@ -214,7 +222,7 @@ class _Chat:
         }
         try:
             request = ChatRequest.of(await read_json(scope, receive))
-            await self._answer(request, context.hint, received_ns, line, send)
+            await self._answer(request, context, received_ns, line, send)
         except HttpError as error:
             line["status"] = error.status
             await send_json(send, error.status, error.body, error.headers)
@@ -227,14 +235,14 @@ class _Chat:
     async def _answer(
         self,
         request: ChatRequest,
-        hint: str | None,
+        context: TraceContext,
         received_ns: int,
         line: dict[str, Any],
         send: Send,
     ) -> None:
         server = self._server
         digest = request.digest()
-        planned = server.plan(request, digest, hint)
+        planned = server.plan(request, digest, context)
         counted = await server.count(request, planned.message)
         verdict = server.admit(counted, request.model)
         line |= {"model": request.model, "stream": request.stream}

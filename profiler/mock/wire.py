@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 32 * 1024 * 1024
 DONE = b"data: [DONE]\n\n"
 HINT = "agent_profiler.conversation"
+LENGTH = "agent_profiler.output_tokens"
+MOST_OUTPUT_TOKENS = 1_000_000
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -86,12 +88,16 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """The W3C context of a request: its trace id, the baggage as it came, the conversation hint."""
+    """The W3C context of a request: its trace id, the baggage as it came, and two hints in it.
+
+    `hint` is the recorded conversation, `output_tokens` how long the recorded answer was.
+    """
 
     trace_id: str
     flags: str
     baggage: str | None
     hint: str | None
+    output_tokens: int | None = None
 
     def onward(self) -> dict[str, str]:
         """Return headers for a request made on behalf of this one: same trace, a new span."""
@@ -111,7 +117,17 @@ def trace_context(headers: Mapping[str, str]) -> TraceContext:
         flags=match[3] if match is not None and known else "01",
         baggage=baggage,
         hint=_baggage_entry(baggage, HINT) if baggage is not None else None,
+        output_tokens=_tokens(_baggage_entry(baggage, LENGTH)) if baggage is not None else None,
     )
+
+
+def _tokens(text: str | None) -> int | None:
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        return None
+    return min(int(text), MOST_OUTPUT_TOKENS)
+
+
+_MOST_DIGITS = 18
 
 
 def _baggage_entry(baggage: str, name: str) -> str | None:

@@ -9,6 +9,7 @@ from profiler.clock import iso_utc
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
 from profiler.measure.records import EndReason
+from profiler.profile.burstiness import burstiness_of
 from profiler.profile.causes import with_causes
 from profiler.profile.fold import Fold, fold
 from profiler.profile.goodput import goodput_of
@@ -90,6 +91,9 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
             ledger,
         ),
         trust=trust_of(sample.succeeded, interaction, folded.loop_lag()),
+        burstiness=burstiness_of(
+            folded.asked, folded.sent, is_open=load.mode == "open", dropped=folded.dropped
+        ),
         goodput=_goodput(folded, load.duration_s),
     )
 

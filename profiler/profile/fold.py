@@ -30,6 +30,7 @@ from profiler.measure.records import (
     ToolRoundTrip,
     Watched,
 )
+from profiler.profile.burstiness import StartCounter
 from profiler.profile.calls import Calls
 from profiler.profile.goodput import Judge, goodput_text
 from profiler.profile.interactions import (
@@ -151,6 +152,8 @@ class Fold:
         self.ledgers = Ledgers()
         self.rate_limits = RateLimits()
         self.comparisons = Comparisons()
+        to_wall_ns = run.started_wall_ns - run.started_monotonic_ns
+        self.asked, self.sent = StartCounter(to_wall_ns), StartCounter(to_wall_ns)
         self._lag = loop_lag_of(())
         self._driver: list[DriverSample] = []
         self._number = 0
@@ -227,6 +230,9 @@ class Fold:
             if self.window_ns is not None:
                 send, end = min(send, self.window_ns[0]), max(end, self.window_ns[1])
             self.window_ns = send, end
+            self.sent.add(record.send_ns)
+            if record.intended_start_ns is not None:
+                self.asked.add(record.intended_start_ns)
             if record.outcome is not Outcome.OK:
                 kind = record.outcome.value
                 # The kind is ours and bounded; error_detail, the target's text, is not used.

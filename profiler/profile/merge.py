@@ -18,6 +18,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from profiler.errors import ProfileError
+from profiler.profile.burstiness import merge_burstiness
 from profiler.profile.causes import with_causes
 from profiler.profile.goodput import merge_goodputs
 from profiler.profile.joint import merge_joints
@@ -118,6 +119,7 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
             interaction,
             add_loop_lags(profile.trust.loop_lag for profile in every),
         ),
+        burstiness=merge_burstiness([profile.burstiness for profile in every]),
         goodput=merge_goodputs([profile.goodput for profile in every], load.duration_s),
     )
 

@@ -13,6 +13,7 @@ import orjson
 from pydantic import Field, ValidationError, model_validator
 
 from profiler.errors import ProfileError
+from profiler.profile.burstiness import Burstiness  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Clusters, Distribution, Strict
 from profiler.profile.ledger import Ledger  # noqa: TC001 - pydantic reads it
 from profiler.profile.observing import ObserverReport  # noqa: TC001 - as above
@@ -286,6 +287,10 @@ class WorkloadProfile(Strict):
     )
     reconciliation: tuple[Reconciliation, ...] = Field(description="observers compared")
     trust: Trust = Field(description="whether the numbers are the agent's, or the harness's")
+    burstiness: Burstiness | None = Field(
+        default=None,
+        description="how bursty the load was, as asked for and as sent; absent in older profiles",
+    )
     goodput: Goodput | None = Field(
         default=None, description="absent where no goodput objective was given"
     )
@@ -298,8 +303,9 @@ def dump_profile(profile: WorkloadProfile) -> bytes:
     """
     # The rows are most of a profile, and plain already: encoded one by one, no copy of all is made.
     plain = profile.model_dump(mode="json", exclude={"joint": {"rows"}})
-    if plain["goodput"] is None:
-        del plain["goodput"]
+    for name in ("burstiness", "goodput"):
+        if plain[name] is None:
+            del plain[name]
     # As text: the bytes that orjson returns keep alive the 4 kB that they were written into.
     plain["joint"]["rows"] = [
         orjson.Fragment(orjson.dumps(row).decode()) for row in profile.joint.rows

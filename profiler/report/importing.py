@@ -12,6 +12,8 @@ from profiler.workload.importers.sample import largest_difference
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from profiler.workload.dispersion import Dispersion
+    from profiler.workload.importers.request_survey import RequestSurvey, RequestTally
     from profiler.workload.importers.survey import Findings, Survey, Tally
 
 KEPT, CLOSE = 0.01, 0.05
@@ -113,3 +115,93 @@ def _plural(number: int, noun: str) -> str:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def trace_summary(
+    source: str, found: RequestSurvey, taken: RequestTally, *, seed: int
+) -> list[str]:
+    """Return the lines to print of an imported trace."""
+    whole = found.whole
+    out = [f"{source}: {_requests(whole)}", *_trace_facts(whole)]
+    if found.skipped.total:
+        out.append(f"skipped: {found.skipped.total:,}")
+        out.extend(_findings(found.skipped, "line"))
+    if found.odd.total:
+        out.append("taken, but odd:")
+        out.extend(_findings(found.odd, "line"))
+    if taken.requests == whole.requests:
+        out.append("taken: every request")
+        return out
+    first, last = found.skip + 1, found.skip + found.take
+    out.append(f"taken: {_requests(taken)}, the {first:,}th to the {last:,}th (seed {seed})")
+    out.extend(_trace_facts(taken))
+    out.append(f"  {_stretch_sentence(whole, taken)}")
+    return out
+
+
+def _requests(tally: RequestTally) -> str:
+    parts = [
+        f"{_plural(tally.requests, 'request')} (each a session of 1 turn)",
+        f"{_plural(tally.input_tokens, 'input token')}",
+    ]
+    if tally.output_tokens is not None:
+        parts.append(_plural(tally.output_tokens, "output token"))
+    return ", ".join(parts)
+
+
+def _trace_facts(tally: RequestTally) -> Iterator[str]:
+    for name, counts in (("input", tally.inputs), ("output", tally.outputs)):
+        if counts:
+            p50, p95 = _quantile(counts, 0.5), _quantile(counts, 0.95)
+            yield f"  {name} tokens: median {p50:,}, p95 {p95:,}, most {max(counts):,} (3 digits)"
+    rate = tally.rate_per_s
+    length = f"{(tally.last_ns - tally.first_ns) / 1e9:,.1f} s"
+    yield f"  arrivals: over {length}" + ("" if rate is None else f", {rate:.3g} per second")
+    second, minute = tally.second.dispersion, tally.minute.dispersion
+    yield f"  burstiness: {dispersion_words(second, 'second')}"
+    yield f"              {dispersion_words(minute, 'minute')}"
+    if not tally.with_blocks:
+        return
+    if tally.reused_blocks is None:
+        yield "  shared prefixes: not observed, the hash_ids are too large to keep track of"
+    else:
+        share = tally.reused_blocks / tally.blocks
+        yield (
+            f"  shared prefixes: {share:.1%} of the prompts' blocks stood at the beginning of an "
+            f"earlier prompt; {_plural(tally.continuing, 'request')} began with 2 such blocks or "
+            "more (conversations that go on)"
+        )
+
+
+def dispersion_words(found: Dispersion, unit: str) -> str:
+    """Say how bursty arrivals are, or why that cannot be told."""
+    index = found.index
+    if index is None:
+        return f"per {unit} not observed ({found.lacking})"
+    low, high = found.poisson_range95
+    return f"index of dispersion {index:.2f} per {unit} (Poisson {low:.2f} to {high:.2f})"
+
+
+def _stretch_sentence(whole: RequestTally, taken: RequestTally) -> str:
+    parts = [
+        f"{name} {largest_difference(mine, theirs)[0] * 100:.2g}"
+        for name, mine, theirs in (
+            ("input tokens", whole.inputs, taken.inputs),
+            ("output tokens", whole.outputs, taken.outputs),
+            ("gaps", whole.gaps_us, taken.gaps_us),
+        )
+        if mine and theirs
+    ]
+    return (
+        "a stretch keeps bursts and shared prefixes; its distributions differ from the whole's "
+        f"by at most (percentage points): {', '.join(parts) or 'nothing to compare'}"
+    )
+
+
+def _quantile(counts: Mapping[int, int], share: float) -> int:
+    needed, passed = share * sum(counts.values()), 0
+    for value in sorted(counts):
+        passed += counts[value]
+        if passed >= needed:
+            return value
+    return max(counts)

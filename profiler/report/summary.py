@@ -23,6 +23,7 @@ from profiler.report.quantities import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from profiler.profile.burstiness import Burstiness
     from profiler.profile.distribution import Distribution
     from profiler.profile.model import Goodput, WorkloadProfile
 
@@ -139,6 +140,7 @@ def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
         ("target", _target(profile)),
         ("measured", _measured(profile)),
         ("load", _load(profile)),
+        *_burstiness(profile),
         ("errors", failures(sample.failed, sample.interactions)),
         *observer_facts(profile),
         *((("goodput", _goodput(profile.goodput)),) if profile.goodput is not None else ()),
@@ -186,6 +188,32 @@ def _load(profile: WorkloadProfile) -> str:
     if load.dropped:
         text += f", {whole(load.dropped)} starts dropped"
     return text
+
+
+def _burstiness(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
+    """Write `index of dispersion per s 7.10 asked, 7.10 sent (Poisson 0.90 to 1.11); per min ...`.
+
+    Nothing of a closed loop too short to tell: nobody asked for it to come at any time.
+    """
+    found = profile.burstiness
+    if found is None or not found.sent.count:
+        return ()
+    if profile.load.mode == "closed" and found.sent.per_second is None:
+        return ()
+    parts = [_dispersion(found, "s", "per_second"), _dispersion(found, "min", "per_minute")]
+    if found.asked is None and profile.load.mode == "open":
+        parts.append(f"asked not observed ({found.reasons['asked']})")
+    return (("burstiness", f"index of dispersion {'; '.join(parts)}"),)
+
+
+def _dispersion(found: Burstiness, unit: str, name: str) -> str:
+    sent = getattr(found.sent, name)
+    if sent is None:
+        return f"per {unit} not observed ({found.sent.reasons[name]})"
+    asked = None if found.asked is None else getattr(found.asked, name)
+    low, high = sent.poisson_range95
+    text = "" if asked is None else f"{asked.index:.2f} asked, "
+    return f"per {unit} {text}{sent.index:.2f} sent (Poisson {low:.2f} to {high:.2f})"
 
 
 def failures(failed: Mapping[str, int], number_of_all: int) -> str:

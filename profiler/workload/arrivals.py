@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - pydantic resolves the dataclass below
@@ -17,7 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from profiler.clock import NS_PER_S
 from profiler.errors import WorkloadError
+from profiler.workload.instants import instant_ns
 from profiler.workload.near import did_you_mean
 from profiler.workload.scenario_values import data_file
 from profiler.workload.strict import PositiveDuration, Strict, problem
@@ -111,35 +112,65 @@ class RecordedArrivals:
 
 
 def read_arrivals(path: Path) -> RecordedArrivals:
-    """Read one time in seconds a line (the first column, after an optional header).
+    """Read one time a line: what stands before the first comma, after an optional header.
 
-    Raises `WorkloadError` with file and line for a time that is none or that goes backwards.
+    A time is seconds, or a date and time (ISO 8601). Raises `WorkloadError` with file and line for
+    one that is neither, and for one that goes backwards.
     """
-    data = path.read_bytes()
+    digest = hashlib.sha256()
     times: list[float] = []
-    for number, row in enumerate(csv.reader(data.decode("utf-8", "replace").splitlines()), 1):
-        if not row or not row[0].strip():
-            continue
-        try:
-            at_s = float(row[0])
-        except ValueError:
-            if number == 1:
-                continue  # a header
-            raise _bad_time(path, number, f"{row[0][:40]!r} is no time in seconds") from None
-        if times and not at_s >= times[-1]:
-            raise _bad_time(path, number, "time goes backwards")
-        times.append(at_s)
+    first_ns: int | None = None
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                digest.update(line)
+                cell = line.partition(b",")[0].decode("utf-8", "replace")
+                text = cell.removeprefix("\ufeff").strip().strip('"')
+                if not text:
+                    continue
+                at_ns = instant_ns(text)
+                if at_ns is not None:
+                    first_ns = at_ns if not times else first_ns
+                    if first_ns is None:
+                        raise _bad_time(path, number, "seconds and dates are mixed")
+                    at_s: float | None = (at_ns - first_ns) / NS_PER_S
+                else:
+                    at_s = _seconds(text)
+                if at_s is None:
+                    if number == 1:
+                        continue  # a header
+                    raise _bad_time(path, number, f"{text[:40]!r} is no time")
+                if (at_ns is None) != (first_ns is None):
+                    raise _bad_time(path, number, "seconds and dates are mixed")
+                if times and at_s < times[-1]:
+                    raise _bad_time(path, number, "time goes backwards")
+                times.append(at_s)
+    except OSError as exc:
+        what = f"cannot read the trace: {exc.strerror}"
+        raise WorkloadError(what, where=str(path), fix="Check the path") from exc
     if not times:
         raise _bad_time(path, 1, "there is no time in the file")
     return RecordedArrivals(
         path=path,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=digest.hexdigest(),
         offsets_s=tuple(at_s - times[0] for at_s in times),
     )
 
 
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if abs(seconds) <= _MOST_SECONDS else None
+
+
+_MOST_SECONDS = 1e12
+"""Beyond 30,000 years it is no number of seconds: milliseconds since 1970, infinity."""
+
+
 def _bad_time(path: Path, line: int, what: str) -> WorkloadError:
-    fix = "Write one time in seconds a line, in order"
+    fix = "Write one time a line, in order: seconds, or a date and time"
     return WorkloadError(what, where=f"{path}:{line}", fix=fix)
 
 

@@ -26,7 +26,7 @@ from profiler.workload.checks import Check, JsonPathCheck, TemplateText
 from profiler.workload.conversations import Recordings, read_recordings
 from profiler.workload.http_json import HttpJson, UsagePaths
 from profiler.workload.near import did_you_mean
-from profiler.workload.scenario_values import ThinkTime, VariableSpec, data_file
+from profiler.workload.scenario_values import Generated, ThinkTime, VariableSpec, data_file
 from profiler.workload.strict import (
     Count,
     PositiveCount,
@@ -88,8 +88,9 @@ def _weight(value: Any) -> float:
     return float(value)
 
 
-_LATER_SECTIONS = ("openai_responses", "anthropic_messages")
-"""Sections of `target` that came later: workloads without them keep the digest that they had."""
+_FIRST_OPTIONAL = frozenset({"model", "http_json"})
+"""What `target` could leave out from the first version on. What came later is in no digest of a
+workload without it, so digests stay as they were."""
 
 
 class Load(Strict):
@@ -188,7 +189,7 @@ def _recordings(value: Any, info: ValidationInfo) -> Recordings:
 
 
 class Scenario(Strict):
-    """A template of a session (`turns`), or recorded sessions (`conversations`)."""
+    """A template of a session (`turns`), recorded ones (`conversations`), or `generated` ones."""
 
     name: Text
     weight: Annotated[float, BeforeValidator(_weight)] = 1.0
@@ -204,20 +205,26 @@ class Scenario(Strict):
         ]
         | None
     ) = None
+    generated: Generated | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Scenario:
-        if self.turns is not None and self.conversations is not None:
+        kinds = ("turns", "conversations", "generated")
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) > 1:
             fix = "Keep one, or make two scenarios"
-            raise problem(
-                "turns and conversations exclude each other", fix, below=("conversations",)
-            )
-        if not self.turns and self.conversations is None:
+            what = f"{' and '.join(given)} exclude each other"
+            raise problem(what, fix, below=(given[1],))
+        if not given or (given == ["turns"] and not self.turns):
             fix = "Add turns, or conversations with a file of recorded sessions"
             raise problem(f"the scenario '{self.name}' has no turns", fix, below=("turns",))
-        if self.conversations is not None and self.variables:
+        if self.turns is None and self.variables:
             fix = "Remove them: recorded sessions are sent as they are"
-            raise problem("variables have no use with conversations", fix, below=("variables",))
+            what = f"variables have no use with {given[0]}"
+            raise problem(what, fix, below=("variables",))
+        if self.generated is not None and self.think_time is not None:
+            what = "think_time has no use with generated: each request is a session of its own"
+            raise problem(what, "Remove it", below=("think_time",))
         return self
 
     @model_validator(mode="after")
@@ -286,9 +293,14 @@ class Workload(Strict):
         )
         headers = {name: text.raw for name, text in self.target.header_texts.items()}
         content["target"]["headers"] = headers
-        for name in _LATER_SECTIONS:
-            if content["target"][name] is None:
-                del content["target"][name]
+        content["target"] = {
+            name: section
+            for name, section in content["target"].items()
+            if section is not None or name in _FIRST_OPTIONAL
+        }
+        for scenario in content["scenarios"]:
+            if scenario["generated"] is None:  # it came later, too
+                del scenario["generated"]
         canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()
 
@@ -303,6 +315,8 @@ class Workload(Strict):
             files: list[tuple[Path, str]] = []
             if scenario.conversations is not None:
                 files.append((scenario.conversations.path, scenario.conversations.sha256))
+            if scenario.generated is not None:
+                files.append((scenario.generated.trace.path, scenario.generated.trace.sha256))
             tables = (spec.table for spec in scenario.variables.values() if spec.table is not None)
             files.extend((table.path, table.sha256) for table in tables)
             for path, sha256 in files:

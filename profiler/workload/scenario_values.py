@@ -18,6 +18,7 @@ from pydantic import (
 
 from profiler.workload.distributions import Distribution, Exponential, Fixed, Lognormal, Uniform
 from profiler.workload.near import did_you_mean
+from profiler.workload.request_trace import RequestTrace, read_request_trace
 from profiler.workload.strict import Duration, PositiveDuration, Strict, Text, problem
 from profiler.workload.variables import (
     CsvVariable,
@@ -219,3 +220,25 @@ class VariableSpec(Strict):
             return IntVariable(low=self.int_range[0], high=self.int_range[1])
         low, high = self.float_range if self.float_range is not None else (0.0, 0.0)
         return FloatVariable(low=low, high=high)
+
+
+DEFAULT_BLOCK_TOKENS = 512
+
+
+def _request_trace(value: Any, info: ValidationInfo) -> RequestTrace:
+    return value if isinstance(value, RequestTrace) else read_request_trace(data_file(value, info))
+
+
+class Generated(Strict):
+    """Prompts made to the lengths of recorded requests, in their order; see `prompts`.
+
+    `encoding` is what the lengths are tokens of; `block_tokens` how many an id of `blocks` is.
+    """
+
+    trace: Annotated[
+        InstanceOf[RequestTrace],
+        BeforeValidator(_request_trace),
+        PlainSerializer(lambda trace: {"sha256": trace.sha256}),
+    ]
+    encoding: Literal["o200k_base", "cl100k_base"] = "o200k_base"
+    block_tokens: Annotated[int, Field(strict=True, ge=1, le=2**16)] = DEFAULT_BLOCK_TOKENS

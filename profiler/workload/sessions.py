@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from profiler.clock import seconds_to_ns
 from profiler.values import value
+from profiler.workload.prompts import Prompts
 from profiler.workload.templates import render
 from profiler.workload.variables import CsvVariable
 
@@ -29,22 +30,28 @@ if TYPE_CHECKING:
     from profiler.workload.conversations import Conversation
     from profiler.workload.distributions import Distribution
     from profiler.workload.model import Scenario, TurnTemplate, Workload
+    from profiler.workload.scenario_values import Generated
 
 
 @value
 class TurnPlan:
-    """One message to send; `think_time_ns` passes before it, 0 for a session's first."""
+    """One message to send; `think_time_ns` passes before it, 0 for a session's first.
+
+    `output_tokens` is how long the recorded answer was, None where nothing tells.
+    """
 
     user: str
     think_time_ns: int
     checks: tuple[Check, ...] = ()
+    output_tokens: int | None = None
 
 
 @value
 class SessionPlan:
     """One session to play; `conversation` is the id of the recording, None for a template.
 
-    `is_tagged`: its texts are to carry a marker (`workload.marker`).
+    `is_tagged`: its texts are to carry a marker (`workload.marker`). `is_of_arrival`: it belongs to
+    one arrival of a trace, and is not sent at another's time.
     """
 
     index: int
@@ -53,6 +60,7 @@ class SessionPlan:
     conversation: str | None
     turns: tuple[TurnPlan, ...]
     is_tagged: bool = False
+    is_of_arrival: bool = False
 
 
 class SessionSampler:
@@ -74,12 +82,10 @@ class SessionSampler:
     ) -> None:
         seeds = _Seeds(f"{seed}/{stream}")
         self._draws = _ScenarioDraws([s.weight for s in workload.scenarios], seeds)
-        self._sources: list[_Recorded | _Templated] = [
-            _Recorded(scenario, seeds) if scenario.conversations else _Templated(scenario, seeds)
-            for scenario in workload.scenarios
-        ]
+        self._sources = [_source(scenario, seeds) for scenario in workload.scenarios]
         self._names = [scenario.name for scenario in workload.scenarios]
         self._is_tagged = [tags and scenario.taggable for scenario in workload.scenarios]
+        self._is_of_arrival = [s.generated is not None for s in workload.scenarios]
         self._id_prefix = f"{seed}/{stream}/{salt}/"
 
     def session(self, index: int) -> SessionPlan:
@@ -94,6 +100,7 @@ class SessionSampler:
             conversation=conversation,
             turns=turns,
             is_tagged=self._is_tagged[scenario],
+            is_of_arrival=self._is_of_arrival[scenario],
         )
 
 
@@ -108,6 +115,9 @@ class _Seeds:
 
     def draws(self, *path: object) -> _Draws:
         return _Draws(self._named(path))
+
+    def named(self, *path: object) -> str:
+        return self._named(path)
 
     def _named(self, path: tuple[object, ...]) -> str:
         return "/".join((self._root, *map(str, path)))
@@ -278,6 +288,38 @@ class _Recorded:
                 for turn, time_ns in zip(turns, times, strict=True)
             )
         return self._ids[card], turns
+
+
+class _Generated:
+    """Sessions of a scenario with generated prompts: each is one request, in the trace's order.
+
+    The prompt of a recorded request has all that was said before in it, so one that continues a
+    conversation is a session of its own, and begins with the text of those before.
+    """
+
+    def __init__(self, scenario: Scenario, generated: Generated, seeds: _Seeds) -> None:
+        self._trace = generated.trace
+        self._prompts = Prompts(
+            seeds.named("prompt", scenario.name), block_tokens=generated.block_tokens
+        )
+
+    def turns(
+        self,
+        index: int,  # noqa: ARG002 - nothing is drawn
+        ordinal: int,
+        session_id: str,  # noqa: ARG002 - prompts have no variables
+    ) -> tuple[str, tuple[TurnPlan, ...]]:
+        cycle, number = divmod(ordinal, len(self._trace))
+        lengths = self._trace.lengths(number)
+        user = self._prompts.text(lengths, number=number, cycle=cycle)
+        turn = TurnPlan(user=user, think_time_ns=0, output_tokens=lengths.output_tokens)
+        return f"request-{number + 1}", (turn,)
+
+
+def _source(scenario: Scenario, seeds: _Seeds) -> _Recorded | _Templated | _Generated:
+    if scenario.generated is not None:
+        return _Generated(scenario, scenario.generated, seeds)
+    return _Recorded(scenario, seeds) if scenario.conversations else _Templated(scenario, seeds)
 
 
 class _Templated:

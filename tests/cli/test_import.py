@@ -166,9 +166,9 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch, capsys, tmp_path, file
 
 
 def test_a_large_file_shows_how_far_it_is_on_a_terminal_and_nowhere_else(monkeypatch, importing):
-    from profiler.cli import import_
+    from profiler.cli import import_files
 
-    monkeypatch.setattr(import_, "_PROGRESS_FROM_BYTES", 1)
+    monkeypatch.setattr(import_files, "_PROGRESS_FROM_BYTES", 1)
     monkeypatch.setenv("TERM", "dumb")
     told = []
     monkeypatch.setattr(
@@ -176,7 +176,7 @@ def test_a_large_file_shows_how_far_it_is_on_a_terminal_and_nowhere_else(monkeyp
     )
     assert importing(LINE)[0] == 0
     assert told == []
-    monkeypatch.setattr(import_, "_is_terminal", lambda: True)
+    monkeypatch.setattr(import_files, "_is_terminal", lambda: True)
     code, out, _ = importing(LINE, "--force")
     assert (code, told) == (0, [len(LINE)])
     assert "wrote" in out
@@ -229,3 +229,80 @@ def test_recorded_pauses_are_replayed(importing, tmp_path):
     (scenario,) = load_workload(tmp_path / "w/x.yaml").scenarios
     assert scenario.think_time.recorded
     assert scenario.conversations.conversations[0].think_times_s == (None, 7.0)
+
+
+REQUEST = '{"timestamp": %d, "input_length": 600, "output_length": 5, "hash_ids": [0, %d]}\n'
+
+
+def test_a_trace_becomes_a_workload_of_generated_prompts(importing, tmp_path):
+    text = REQUEST % (0, 1) + "{oops\n" + REQUEST % (2500, 2) + REQUEST % (1500, 1)
+    code, out, err = importing(text, kind="mooncake")
+    assert (code, err) == (0, "")
+    assert "3 requests (each a session of 1 turn), 1,800 input tokens, 15 output tokens" in out
+    assert "not JSON (line 2)" in out
+    assert "a time before that of a line above, put in order (line 4)" in out
+    assert "arrivals: over 2.5 s, 0.8 per second" in out
+    assert "per second not observed (2 whole windows, 10 are needed)" in out
+    assert "50.0% of the prompts' blocks" in out  # of six: 0 and 1 of the second, 0 of the third
+    assert (tmp_path / "w/data/x.csv").read_text() == (
+        "at_s,input_tokens,output_tokens,blocks\n0,600,5,0 1\n1.5,600,5,0 1\n2.5,600,5,0 2\n"
+    )
+    workload = load_workload(tmp_path / "w/x.yaml")
+    assert workload.load.arrivals.trace.offsets_s == (0.0, 1.5, 2.5)
+    assert (workload.load.speed, workload.load.requests, workload.load.users) == (1, None, None)
+    (scenario,) = workload.scenarios
+    assert (scenario.generated.encoding, scenario.generated.block_tokens) == ("o200k_base", 512)
+
+
+def test_a_stretch_of_a_trace_is_taken_and_compared(importing, tmp_path):
+    text = "".join(REQUEST % (1000 * at, at + 1) for at in range(50))
+    code, out, _ = importing(text, "--sessions", 20, "--encoding", "cl100k_base", kind="mooncake")
+    assert code == 0
+    assert "taken: 20 requests" in out
+    assert "index of dispersion 0.00 per second" in out
+    assert "differ from the whole's by at most (percentage points): input tokens 0" in out
+    rows = (tmp_path / "w/data/x.csv").read_text().splitlines()
+    assert (len(rows), rows[1].split(",")[0], rows[20].split(",")[0]) == (21, "0", "19")
+    assert load_workload(tmp_path / "w/x.yaml").scenarios[0].generated.encoding == "cl100k_base"
+
+
+def test_azure_rows_are_imported(importing, tmp_path):
+    text = (
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n"
+    )
+    code, out, _ = importing(text, kind="azure-llm")
+    assert code == 0
+    assert "shared prefixes" not in out
+    assert (tmp_path / "w/data/x.csv").read_text().endswith("0,374,44,\n4.314579,396,109,\n")
+    assert "block_tokens" not in (tmp_path / "w/x.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        (("--redact",), "mooncake", "--redact: that has no use with a trace"),
+        (("--redact-pattern", "x"), "azure-llm", "--redact-pattern: that has no use"),
+        (("--count-tokens",), "mooncake", "--count-tokens: that has no use"),
+        (("--encoding", "gpt2"), "mooncake", "there is no encoding 'gpt2'"),
+        (("--encoding", "o200k_base"), "sharegpt", "--encoding is for traces"),
+        ((), "azure-llm", "in.jsonl:1: none of 1 lines can be taken"),
+        (("--sessions", "0"), "mooncake", "'0' is no number of sessions"),
+    ],
+)
+def test_what_a_trace_cannot_do_is_one_line(importing, tmp_path, options, kind, message):
+    code, _, err = importing(REQUEST % (0, 1), *options, kind=kind)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "w").exists()
+
+
+def test_what_is_skipped_of_a_trace_is_listed_on_request(importing, tmp_path):
+    text = REQUEST % (0, 1) + "{oops\n" + REQUEST % (1, 1) + '{"timestamp": 2}\n'
+    code, out, _ = importing(text, "--skipped", "s.jsonl", kind="mooncake")
+    assert code == 0
+    assert "skipped: 2" in out
+    listed = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert [entry["line"] for entry in listed] == [2, 4]
+    assert listed[0]["reason"] == "not JSON"

@@ -43,6 +43,7 @@ class FakeTarget:
     headers: list = field(default_factory=list)
     most_in_flight: int = 0
     in_flight: int = 0
+    requests: int = 0
 
     def begin(self, session_id):
         return FakeDialogue(session_id)
@@ -54,6 +55,9 @@ class FakeTarget:
             opened_ns = self.clock()
         send_ns = self.clock()
         index = len(self.heard)
+        dialogue.request(user)
+        dialogue = getattr(dialogue, "_dialogue", dialogue)  # one whose request was made ahead
+        self.requests += dialogue.requests
         self.heard.append((dialogue.session_id, user, tuple(dialogue.said)))
         self.headers.append(headers)
         outcome, latency_s, status = Outcome.OK, self.latency_s, 200
@@ -81,8 +85,10 @@ class FakeDialogue:
     def __init__(self, session_id):
         self.session_id = session_id
         self.said = []
+        self.requests = 0
 
     def request(self, user):
+        self.requests += 1
         return Outgoing(url="", headers={}, session_headers={}, body=b"")
 
     def accept(self, user, reply):
@@ -126,6 +132,8 @@ class FakeSessions:
     prefix: str = "m"
     checks: tuple = ()
     is_tagged: bool = False
+    is_of_arrival: bool = False
+    output_tokens: int | None = None
 
     def session(self, index):
         turns = tuple(
@@ -133,6 +141,7 @@ class FakeSessions:
                 user=f"{self.prefix}{index}.{turn}",
                 think_time_ns=self.think_ns if turn else 0,
                 checks=self.checks,
+                output_tokens=self.output_tokens,
             )
             for turn in range(self.turns)
         )
@@ -143,6 +152,7 @@ class FakeSessions:
             conversation=f"c/{index}",
             turns=turns,
             is_tagged=self.is_tagged,
+            is_of_arrival=self.is_of_arrival,
         )
 
 
@@ -445,6 +455,36 @@ def test_arrivals_beyond_the_most_in_flight_are_dropped_and_counted(of):
     assert ran.driver.watch.dropped == 6
     sent = sorted(i.intended_start_ns for i in ran.measured)
     assert [round((at - sent[0]) / MS / 100) for at in sent] == [0, 1, 2, 6, 7, 8, 12, 13, 14]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_dropped_arrival_of_a_trace_takes_its_session_with_it(count):
+    """By hand: 0.3 s an answer, room for one; of arrivals 0.1 s apart every third is sent."""
+    trace = Trace(offsets_ns=tuple(range(0, 1000 * MS, 100 * MS)))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1, max_in_flight=1)
+    source = FakeSessions(turns=1, is_of_arrival=True)
+    slow = FakeTarget(latency_s=0.25 * count)
+    ran = drive(loop, target=slow, source=source, share=Share(index=0, count=count))
+    assert [i.session_index for i in ran.measured] == [
+        round((i.intended_start_ns - ran.measured[0].intended_start_ns) / MS / 100)
+        for i in ran.measured
+    ]
+    assert len(ran.measured) == (4 if count == 1 else 2)
+    assert (
+        ran.recorder.samples[-1].dropped
+        == ran.driver.watch.dropped
+        == 10 // count - len(ran.measured)
+    )
+
+
+def test_a_trace_is_drawn_ahead_and_each_request_is_made_once():
+    trace = Trace(offsets_ns=(0, 0, 0, 500 * MS, 500 * MS, 900 * MS))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
+    ran = drive(loop, source=FakeSessions(turns=1, is_of_arrival=True, output_tokens=7))
+    assert sorted(i.session_index for i in ran.measured) == list(range(6))
+    assert [heard[1] for heard in ran.target.heard] == [f"m{n}.0" for n in range(6)]
+    assert ran.target.requests == 6
+    assert all(h["baggage"].endswith(",agent_profiler.output_tokens=7") for h in ran.target.headers)
 
 
 def test_a_recorded_trace_is_replayed_to_its_end():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 import httpx
+import pytest
 
 from profiler.measure.tokens import TokenCounter
 from profiler.mock.options import LlmOptions
@@ -248,3 +250,31 @@ async def test_the_same_requests_take_the_same_times_in_any_order(write_lines):
 
     assert times("aabc") == times("cbaa")
     assert len(set(times("aaaa"))) == 4
+
+
+@pytest.mark.parametrize("length", [0, 1, 352])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_baggage_says_how_long_an_answer_is(write_lines, length, stream):
+    more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    asked = body([{"role": "user", "content": "something that nobody recorded"}], **more)
+    async with serving(write_lines) as client:
+        headers = {"baggage": f"x=1,agent_profiler.output_tokens={length}"}
+        response = await client.post("/chat/completions", json=asked, headers=headers)
+    assert response.status_code == 200
+    assert f'"completion_tokens":{length},' in response.text
+
+
+@pytest.mark.parametrize("length", ["", "x", "-1", "²", "9" * 5000])
+async def test_a_length_that_is_none_is_not_followed(write_lines, length):
+    async with serving(write_lines, conversations=None) as client:
+        headers = {"baggage": f"agent_profiler.output_tokens={quote(length)}"}
+        response = await client.post("/chat/completions", json=body(), headers=headers)
+        plain = await client.post("/chat/completions", json=body())
+    assert response.json()["choices"] == plain.json()["choices"]
+
+
+async def test_a_recorded_answer_goes_before_a_length(write_lines):
+    async with serving(write_lines) as client:
+        headers = {"baggage": "agent_profiler.output_tokens=5"}
+        response = await client.post("/chat/completions", json=body(), headers=headers)
+    assert response.json()["choices"][0]["message"]["content"] == "Let me see."

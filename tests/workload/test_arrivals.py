@@ -56,6 +56,35 @@ def test_a_trace_is_read_from_its_file_and_scaled_by_the_speed(load: Any, tmp_pa
     assert workload.load.arrivals.kind == "trace"
 
 
+def test_a_trace_may_have_dates_and_times(load: Any, tmp_path: Path) -> None:
+    rows = "TIMESTAMP,Tokens\n2023-11-16 23:59:59.6805900,374\n2023-11-17 00:00:00.9951690,396\n"
+    (tmp_path / "trace.csv").write_text(rows)
+    trace = arrivals(load, "{arrivals: {trace: trace.csv}}")
+    assert trace == Trace(offsets_ns=(0, 1_314_579_000))
+
+
+@pytest.mark.parametrize(
+    "cell", ["nan", "inf", "-inf", "1e400", "1700000000000", "2023-13-01T00:00:00"]
+)
+def test_what_is_no_time_is_named(load: Any, tmp_path: Path, cell: str) -> None:
+    (tmp_path / "trace.csv").write_text(f"at\n{cell}\n")
+    with pytest.raises(WorkloadError, match=r"trace.csv:2: '.*' is no time"):
+        load(f"{ONE_SCENARIO}load: {{arrivals: {{trace: trace.csv}}}}\n")
+
+
+def test_seconds_and_dates_are_not_mixed(load: Any, tmp_path: Path) -> None:
+    for rows in ("0\n2023-11-16 00:00:00\n", "2023-11-16 00:00:00\n5\n"):
+        (tmp_path / "trace.csv").write_text(rows)
+        with pytest.raises(WorkloadError, match=r"trace\.csv:2: seconds and dates are mixed"):
+            load(f"{ONE_SCENARIO}load: {{arrivals: {{trace: trace.csv}}}}\n")
+
+
+def test_a_very_long_line_is_read(load: Any, tmp_path: Path) -> None:
+    """The csv module refuses cells of more than 131,072 characters."""
+    (tmp_path / "trace.csv").write_text(f"at,blocks\n1,{'7 ' * 100_000}\n3,1\n")
+    assert arrivals(load, "{arrivals: {trace: trace.csv}}") == Trace(offsets_ns=(0, 2_000_000_000))
+
+
 @pytest.mark.parametrize(
     ("section", "said"),
     [
@@ -78,7 +107,7 @@ def test_a_trace_is_read_from_its_file_and_scaled_by_the_speed(load: Any, tmp_pa
         ("{arrivals: {trace: t.csv}, speed: 0}", "0 is no speed"),
         ("{users: 3, max_in_flight: 3}", "max_in_flight has no use without a rate"),
         ("{arrivals: {trace: backwards.csv}}", "backwards.csv:3: time goes backwards"),
-        ("{arrivals: {trace: words.csv}}", "words.csv:2: 'two' is no time in seconds"),
+        ("{arrivals: {trace: words.csv}}", "words.csv:2: 'two' is no time"),
         ("{arrivals: {trace: empty.csv}}", "there is no time in the file"),
     ],
 )

@@ -11,3 +11,5 @@ class ImportKind(StrEnum):
     OTEL = "otel"
     HAR = "har"
     LANGFUSE = "langfuse"
+    MOONCAKE = "mooncake"
+    AZURE_LLM = "azure-llm"

@@ -100,3 +100,55 @@ def _quoted(text: str) -> str:
 
 def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceOrigin:
+    """Where a trace came from: `requests` of the `of_requests` in the file `source`."""
+
+    name: str
+    source: str
+    kind: str
+    requests: int
+    of_requests: int
+    encoding: str
+    block_tokens: int | None
+
+
+def trace_workload_yaml(origin: TraceOrigin, trace: str) -> str:
+    """Return a commented workload that replays a trace; `trace` is its file, relative to it."""
+    sample = (
+        f"all of its {origin.requests:,} requests"
+        if origin.requests == origin.of_requests
+        else f"{origin.requests:,} consecutive ones of its {origin.of_requests:,} requests"
+    )
+    blocks = ""
+    if origin.block_tokens is not None:
+        key = f"      block_tokens: {origin.block_tokens}"
+        blocks = f"{key:<33} # of each id in its column `blocks`\n"
+    return f"""\
+# Imported by `agent-profiler import {origin.kind}` from {_one_line(origin.source)}: {sample}.
+# The trace has times and lengths, no text: prompts are made to exactly these lengths. Each request
+# is a session of one turn, sent at its recorded time whatever the agent does.
+
+name: {_quoted(origin.name)}
+
+target:
+  # No url: the mock agent is started for the run, and answers with as many tokens as were recorded.
+  # Point it at your agent with --url, or write the url here.
+  protocol: openai-chat
+  stream: true                # streaming gives the time to the first token
+  timeout: 120s               # of one interaction
+
+load:
+  arrivals: {{trace: {_quoted(trace)}}}
+  speed: 1                    # 10 replays the trace ten times as fast
+  seed: 1                     # another seed makes other prompts of the same lengths
+  # max_in_flight: 200        # arrivals that find so many under way are dropped, and counted
+
+scenarios:
+  - name: {_quoted(origin.name)}
+    generated:
+      trace: {_quoted(trace)}
+      encoding: {origin.encoding}
+{blocks}"""

@@ -1,0 +1,104 @@
+"""What all imports do with files: where they read, where they write, how far they are."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from profiler.errors import UsageError
+from profiler.workload.importers.kinds import ImportKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from profiler.workload.importers.streaming import Problem
+    from profiler.workload.importers.survey import Findings
+
+_PROGRESS_FROM_BYTES = 50 * 2**20
+
+
+def targets(out: Path, file: Path, *, force: bool, suffix: str = ".jsonl") -> tuple[Path, Path]:
+    """Return where the workload and its data go; neither may be there, unless `force`."""
+    if out.suffix not in {".yaml", ".yml"}:
+        fix = "Give a place like scenarios/support.yaml"
+        raise UsageError("a workload is a .yaml file", where=f"--out {out}", fix=fix)
+    data = out.parent / "data" / f"{out.stem}{suffix}"
+    for path in (out, data):
+        if path.exists() and file.exists() and path.samefile(file):
+            fix = "Give another --out"
+            raise UsageError("that is the file to import", where=str(path), fix=fix)
+        if path.is_dir() or (path.exists() and not force):
+            fix = "Give another --out, or --force to overwrite"
+            raise UsageError("there is something already", where=str(path), fix=fix)
+    return out, data
+
+
+def open_source(file: Path) -> BinaryIO:
+    """Open a file that can be read twice. Raises UsageError."""
+    try:
+        if file.exists() and not file.is_file():
+            fix = "Name a file: it is read twice, so a pipe will not do"
+            raise UsageError("that is no file", where=str(file), fix=fix)
+        return file.open("rb")
+    except OSError as exc:
+        what = f"cannot read the file: {exc.strerror}"
+        raise UsageError(what, where=str(file), fix="Check the path") from exc
+
+
+def skipped_log(
+    skipped: Path, file: Path, others: tuple[Path, Path], closing: ExitStack, *, force: bool
+) -> Callable[[Problem], None]:
+    """Open the list of what is skipped. It stays where nothing can be taken."""
+    from profiler.workload.importers.skipped import SkippedLog
+
+    if skipped.resolve() in {path.resolve() for path in (file, *others)}:
+        what = "that is another file of this import"
+        raise UsageError(what, where=f"--skipped {skipped}", fix="Give another file")
+    if skipped.exists() and (not force or not skipped.is_file()):
+        fix = "Give another file, or --force to overwrite"
+        raise UsageError("there is something already", where=f"--skipped {skipped}", fix=fix)
+    log = SkippedLog(skipped)
+    closing.callback(log.close)
+    return log.write
+
+
+def nothing_taken(skipped: Findings, file: Path, *, unit: str = "line") -> UsageError:
+    """Return what to raise where no session of a file can be taken."""
+    if not skipped.total:
+        fix = "Check that the export wrote something"
+        return UsageError("there is no session in the file", where=str(file), fix=fix)
+    what, often = skipped.counts.most_common(1)[0]
+    lines = skipped.first_lines[what]
+    units = "entries" if unit == "entry" else "lines"
+    return UsageError(
+        f"none of {skipped.total:,} {units} can be taken, {often:,} of them for this: {what}",
+        where=f"{file}:{lines[0]}" if lines else str(file),
+        fix="Check the KIND: " + ", ".join(ImportKind),
+    )
+
+
+def progress(shown: ExitStack, total: int) -> Callable[[int], None] | None:
+    """Show a bar for a large file, where there is a terminal."""
+    if total < _PROGRESS_FROM_BYTES or not _is_terminal():
+        return None
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    bar = shown.enter_context(
+        Progress(
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+    )
+    task = bar.add_task("reading", total=total)
+    return lambda done: bar.update(task, completed=done)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty()
