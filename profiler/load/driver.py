@@ -7,6 +7,7 @@ interaction ends its session and is recorded; nothing is retried: a retry hides 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import deque
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ _LEAD_NS = 20_000_000
 _TRACE_LEAD_NS = 250_000_000
 _PAUSE_S = 0.002
 _AHEAD = 32
+_HUSH_NS = 3_000_000
 """Sessions of a trace that are drawn before their time, at most."""
 
 
@@ -214,6 +216,7 @@ class Driver:
         finally:
             self._timer = None
             timer.close()
+            self.recorder.go_on()
 
     def _is_full(self, loop: OpenLoop) -> bool:
         return loop.max_in_flight is not None and self._arrived >= loop.max_in_flight
@@ -234,6 +237,7 @@ class Driver:
                 live = self._begin(index)
             if live.plan.is_of_arrival:
                 await self._draw_ahead(intended_ns)
+                await self._hush(intended_ns, timer)
             await timer.wait_until(intended_ns)
             if self.budget.is_closed:
                 return
@@ -306,6 +310,18 @@ class Driver:
             live = self._draw(self.budget.sessions + len(self._drawn))
             live.dialogue = Prepared(live.dialogue, live.plan.turns[0].user)
             self._drawn.append(live)
+
+    async def _hush(self, until_ns: int, timer: Timer) -> None:
+        """Keep the recorder's thread from counting while the requests of an instant are sent.
+
+        Their prompts take it milliseconds each, of a core or of the interpreter that sending needs.
+        """
+        if self._clock() >= until_ns - _HUSH_NS:
+            return  # of the same instant as the last one
+        # After what was just started: that is sent in this turn of the event loop.
+        asyncio.get_running_loop().call_soon(self.recorder.go_on)
+        await timer.wait_until(until_ns - _HUSH_NS)
+        self.recorder.hold()
 
     async def _rest_of_session(self, live: _Live, *, intended_ns: int | None) -> None:
         while await self._interaction(live, intended_ns=intended_ns):

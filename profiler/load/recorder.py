@@ -27,11 +27,12 @@ from profiler.measure.records import ClientTokens
 from profiler.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from profiler.measure.records import Interaction, Record
 
 _BATCH = 256
+_LONGEST_HOLD_S = 1.0
 
 
 class Journal(Protocol):
@@ -49,8 +50,8 @@ class Counter(Protocol):
         """Load what the first count needs. Blocks; does nothing the second time."""
         ...
 
-    def count_text(self, text: str) -> int:
-        """Return the tokens of a text."""
+    def count_text(self, text: str, *, between: Callable[[], object] = ...) -> int:
+        """Return the tokens of a text; `between` is called now and then meanwhile."""
         ...
 
     def quick_count(self, text: str) -> int | None:
@@ -85,6 +86,8 @@ class Recorder:
         self._waiting: dict[str, int] = {}
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._is_ready = threading.Event()
+        self._may_count = threading.Event()
+        self._may_count.set()
         self._crash: BaseException | None = None
         self.failure: JournalError | None = None
 
@@ -105,6 +108,18 @@ class Recorder:
         if not self._is_ready.is_set():
             self._queue.put(_Word.PREPARE)
             await anyio.to_thread.run_sync(self._is_ready.wait, abandon_on_cancel=True)
+
+    def hold(self) -> None:
+        """Let the thread stop counting within a millisecond, until `go_on`. It waits a second."""
+        self._may_count.clear()
+
+    def go_on(self) -> None:
+        """Let the thread count."""
+        self._may_count.set()
+
+    def _wait_to_count(self) -> None:
+        if not self._may_count.is_set():
+            self._may_count.wait(_LONGEST_HOLD_S)
 
     def put(self, *records: Record) -> None:
         """Append records as they are."""
@@ -139,6 +154,7 @@ class Recorder:
 
     def close(self) -> None:
         """Write all that was handed over and end the thread. Re-raises what broke it."""
+        self.go_on()
         self._queue.put(_Word.CLOSE)
         self._thread.join()
         if self._crash is not None:
@@ -186,8 +202,11 @@ class Recorder:
     def _count_and_append(self, batch: list[_Uncounted]) -> None:
         records: list[Record] = []
         for item in batch:
-            user = self.counter.count_text(item.user)
-            reply = None if item.reply is None else self.counter.count_text(item.reply)
+            wait = self._wait_to_count
+            wait()
+            user = self.counter.count_text(item.user, between=wait)
+            said = item.reply
+            reply = None if said is None else self.counter.count_text(said, between=wait)
             session = item.interaction.session
             with self._lock:
                 counted = self._counted(session, user, reply, is_last=item.interaction.last_turn)

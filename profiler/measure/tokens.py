@@ -19,7 +19,7 @@ import json
 import re
 import threading
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,19 @@ _LONGEST_WHITESPACE_CHARS = 10_000
 # The look-behind lets a match begin only where a run does: without it, many runs just under the
 # limit would be scanned once from each of their characters.
 _LONG_WHITESPACE = re.compile(rf"(?<!\s)\s{{{_LONGEST_WHITESPACE_CHARS + 1},}}")
+
+_PIECE_CHARS = 8_000
+# Where a run of letters has ended for certain: both encodings match letters without what follows
+# them, except an apostrophe, and none of their alternatives looks back. So a text that is cut there
+# has the tokens of its two halves.
+_SEAM = re.compile(
+    r"(?<=[A-Za-z])(?=[0-9])|"  # no other letters: to Python, a character like one half is one
+    r"(?<=[^\W\d_])(?=[ \n\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\u3001\u3002\uff0c])"
+)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,8 +273,10 @@ class TokenCounter:
         """Load the encoding now. Raises as `load_encoding` does."""
         load_encoding(self.encoding_name)
 
-    def count_text(self, text: str) -> int:
+    def count_text(self, text: str, *, between: Callable[[], object] = _nothing) -> int:
         """Return the tokens of a text; special-token texts in it are ordinary text.
+
+        `between` is called about every millisecond while a long text is counted; it may wait.
 
         A lone surrogate counts as U+FFFD does. Runs of more than 10,000 whitespace characters are
         counted in pieces of 10,000, since tiktoken's regular expression overflows its stack on
@@ -270,7 +285,14 @@ class TokenCounter:
         count = self._cache.get(text)
         if count is None:
             encode = load_encoding(self.encoding_name).encode_ordinary
-            count = sum(len(encode(piece)) for piece in _pieces(text))
+            # In short pieces: tiktoken makes its list of tokens without letting go of the
+            # interpreter, which for 50,000 tokens keeps the event loop for 1 ms.
+            count = 0
+            for part in _parts(text):
+                for piece in _pieces(part):
+                    if count:
+                        between()
+                    count += len(encode(piece))
             self._cache.put(text, count)
         return count
 
@@ -378,18 +400,31 @@ class TokenCounter:
         return total + sum(map(self.count_message, messages))
 
 
-def _pieces(text: str) -> Iterable[str]:
+def _parts(text: str) -> Iterable[str]:
+    """Cut within whitespace of which there is too much at once."""
     if len(text) <= _LONGEST_WHITESPACE_CHARS:
         return (text,)
-    pieces = []
+    parts = []
     start = 0
     for run in _LONG_WHITESPACE.finditer(text):
         first_cut = run.start() + _LONGEST_WHITESPACE_CHARS
         for cut in range(first_cut, run.end(), _LONGEST_WHITESPACE_CHARS):
-            pieces.append(text[start:cut])
+            parts.append(text[start:cut])
             start = cut
-    pieces.append(text[start:])
-    return pieces
+    parts.append(text[start:])
+    return parts
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a long text where no token can be: its pieces have its tokens."""
+    start = 0
+    while len(text) - start > _PIECE_CHARS:
+        seam = _SEAM.search(text, start + _PIECE_CHARS)
+        if seam is None:
+            break
+        yield text[start : seam.start()]
+        start = seam.start()
+    yield text[start:] if start else text
 
 
 def _part_of(role: object, index: int, last_user: int) -> str:

@@ -104,6 +104,13 @@ class FakeRecorder:
     samples: list = field(default_factory=list)
     ready_after_s: float = 0
     ready_when: tuple[int, int] | None = None  # how many had ended, and when it was
+    counting: list = field(default_factory=list)  # (may it, since when)
+
+    def hold(self):
+        self.counting.append((False, round(asyncio.get_running_loop().time() * S)))
+
+    def go_on(self):
+        self.counting.append((True, round(asyncio.get_running_loop().time() * S)))
 
     async def ready(self):
         if self.ready_after_s:
@@ -485,6 +492,19 @@ def test_a_trace_is_drawn_ahead_and_each_request_is_made_once():
     assert [heard[1] for heard in ran.target.heard] == [f"m{n}.0" for n in range(6)]
     assert ran.target.requests == 6
     assert all(h["baggage"].endswith(",agent_profiler.output_tokens=7") for h in ran.target.headers)
+
+
+def test_nothing_is_counted_while_the_requests_of_an_instant_are_sent():
+    trace = Trace(offsets_ns=(0, 0, 500 * MS, 500 * MS, 501 * MS))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
+    ran = drive(loop, source=FakeSessions(turns=1, is_of_arrival=True))
+    first, second = (ran.measured[0].intended_start_ns + offset for offset in (0, 500 * MS))
+    held = [at for may, at in ran.recorder.counting if not may]
+    assert held == [pytest.approx(at - 3 * MS, abs=MS) for at in (first, second)]
+    for at in held:
+        let_go = min(when for may, when in ran.recorder.counting if may and when > at)
+        assert at + 3 * MS - MS <= let_go, "it may count before the requests are sent"
+    assert ran.recorder.counting[-1][0]
 
 
 def test_a_recorded_trace_is_replayed_to_its_end():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 
 import anyio
@@ -42,7 +43,8 @@ class Words:
     def prepare(self) -> None:
         pass
 
-    def count_text(self, text: str) -> int:
+    def count_text(self, text: str, *, between=lambda: None) -> int:
+        between()
         self.known.add(text)
         return len(text.split())
 
@@ -196,7 +198,7 @@ def test_after_a_failed_write_nothing_more_is_written():
 
 def test_a_bug_in_the_recorder_is_raised_by_close():
     class Broken(Words):
-        def count_text(self, text: str) -> int:
+        def count_text(self, text: str, *, between=lambda: None) -> int:
             raise ZeroDivisionError("bug")
 
     recorder = Recorder(ListJournal(), Broken())
@@ -204,6 +206,46 @@ def test_a_bug_in_the_recorder_is_raised_by_close():
     record(recorder, interaction(), "x", "y")
     with pytest.raises(ZeroDivisionError):
         recorder.close()
+
+
+def test_nothing_is_counted_while_it_is_held_not_even_the_rest_of_a_text():
+    class Long(Words):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pieces: list[str] = []
+            self.may_end = threading.Event()
+
+        def count_text(self, text: str, *, between=lambda: None) -> int:
+            for piece in text.split():
+                between()
+                self.pieces.append(piece)
+                assert self.may_end.wait(20) or len(self.pieces) == 1
+            return len(text.split())
+
+    counter, journal = Long(), ListJournal()
+    recorder = Recorder(journal, counter)
+    recorder.start()
+    recorder.hold()
+    record(recorder, interaction(), "one two three", None)
+    time.sleep(0.05)
+    assert (counter.pieces, journal.records) == ([], [])
+    recorder.go_on()
+    wait_for(lambda: counter.pieces == ["one"])
+    recorder.hold()
+    counter.may_end.set()
+    time.sleep(0.05)
+    assert counter.pieces == ["one"]
+    recorder.close()  # which holds nothing
+    assert counter.pieces == ["one", "two", "three"]
+    assert len(counted_of(journal)) == 1
+
+
+def wait_for(is_so) -> None:
+    for _ in range(2_000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not come")
 
 
 class Slow(Words):

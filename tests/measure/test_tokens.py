@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import importlib
+import re
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from typing import Any
+from unicodedata import category
 
 import pytest
 from hypothesis import given
@@ -278,9 +281,59 @@ def test_whitespace_runs_at_the_limit_are_not_cut(counter):
 
 
 @given(st.lists(st.sampled_from(["a", " " * 9_999, " ", "\n" * 25_000, "word"]), max_size=8))
-def test_cut_pieces_put_together_are_the_text(parts):
+def test_cut_parts_put_together_are_the_text(parts):
     text = "".join(parts)
-    assert "".join(tokens._pieces(text)) == text
+    assert "".join(tokens._parts(text)) == text
+    assert "".join(piece for part in tokens._parts(text) for piece in tokens._pieces(part)) == text
+
+
+ANYTHING = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from(
+        ["don't", "I'LL ", "a  b", "½", "x½0", "ⅷ,", "语\uff0c语", "ñ́.", "A\u0301 b", "\r\n"]
+    ),
+    st.sampled_from(
+        ['{"key": "value",', "</a>\n", "abc123DEF", "\tif x:\n", "ˢ-", "Ⓐ,", "\u00b4s"]
+    ),
+)
+
+
+@pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
+@given(st.lists(ANYTHING, max_size=30))
+def test_a_text_cut_at_every_seam_has_the_tokens_of_the_whole(name, texts):
+    text = "".join(texts)
+    encode = load_encoding(name).encode_ordinary
+    cuts = [0, *(seam.start() for seam in tokens._SEAM.finditer(text)), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(cuts)]
+    assert "".join(pieces) == text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    assert [token for piece in pieces for token in encode(piece)] == encode(text)
+
+
+def test_what_python_takes_for_a_letter_ends_before_punctuation_in_the_encodings_too():
+    """Their classes are Unicode's letters and numbers: neither goes on in what a seam is before."""
+    letter = re.compile(r"[^\W\d_]")
+    found = {category(chr(at))[0] for at in range(sys.maxunicode + 1) if letter.match(chr(at))}
+    assert found == {"L", "N"}
+
+
+def test_a_long_text_is_counted_as_tiktoken_counts_it_with_breaks_between():
+    text = "The order 4711 isn't here, says Zoë (half-way, 语言。). " * 2_000
+    breaks = []
+    counter = TokenCounter("o200k_base")
+    count = counter.count_text(text, between=lambda: breaks.append(1))
+    assert count == len(load_encoding("o200k_base").encode_ordinary(text))
+    # 8,000 characters or a few more in a piece, none before the first
+    assert len(text) // 8_100 - 1 <= len(breaks) <= len(text) // 8_000
+    assert counter.count_text(text, between=lambda: pytest.fail("it was counted before")) == count
+
+
+def test_a_text_without_a_seam_is_one_piece():
+    text = "語" * 50_000
+    assert list(tokens._pieces(text)) == [text]
 
 
 def test_a_message_costs_three_its_role_its_content_and_a_name_one_more():
