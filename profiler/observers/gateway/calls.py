@@ -51,7 +51,8 @@ class Attempt:
     """One HTTP request for a call, from its arrival; the later fields are set at its end.
 
     `raw` is its body, which its retries have in common. `retry` is what the client says about how
-    often it has tried before. `body` is `raw` as it was read, None where it could not be.
+    often it has tried before. `body` is `raw` as it was read, None where it could not be. `call` is
+    its call until its end.
     """
 
     api: Api
@@ -175,7 +176,7 @@ class CallBook:
 
     def end(self, attempt: Attempt) -> Call | None:
         """Take note of an attempt's end; return its call if that is done."""
-        call = attempt.call
+        call, attempt.call = attempt.call, None  # no cycle: bodies must not wait for a collector
         if call is None:
             return None
         if not attempt.may_be_retried:

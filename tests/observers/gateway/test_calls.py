@@ -1,5 +1,8 @@
 """Attempts become calls."""
 
+import gc
+import weakref
+
 import pytest
 
 from profiler.measure.records import NO_TRACE, Attribution, Outcome, RateLimit, TokenParts, Usage
@@ -103,10 +106,31 @@ def test_another_body_or_another_interaction_is_another_call():
 def test_two_failed_calls_with_one_body_are_retried_one_by_one():
     book = CallBook()
     first, second = begun(book, start_ns=1), begun(book, start_ns=2)
+    calls = first.call, second.call
     end(book, first, Outcome.HTTP_429, status=429)
     end(book, second, Outcome.HTTP_429, status=429)
-    assert begun(book).call is first.call
-    assert begun(book).call is second.call
+    assert (begun(book).call, begun(book).call) == calls
+
+
+class Body(dict):
+    """A request's body that can be watched."""
+
+
+def test_what_has_been_recorded_is_gone_without_a_collector():
+    """Bodies of calls that only a collector frees would be most of the gateway's memory."""
+    book = CallBook()
+    gc.disable()
+    try:
+        for status, outcome in ((200, Outcome.OK), (429, Outcome.HTTP_429)):
+            attempt = begun(book)
+            attempt.body = Body()
+            body = weakref.ref(attempt.body)
+            call = end(book, attempt, outcome, status=status) or book.rest().pop()
+            assert call.attempts == [attempt]
+            del call, attempt
+            assert body() is None
+    finally:
+        gc.enable()
 
 
 def test_an_ambiguous_retry_has_to_say_which_it_is():
