@@ -106,7 +106,7 @@ class Rehearsal:
                 continue
             if live is None and (live := self._begin()) is None:
                 continue
-            if live is None or (sent := self._send(at_ns, live)) is None:
+            if (sent := self._send(at_ns, live)) is None:
                 return
             yield sent
             heappush(queue, self._next(at_ns, live))
