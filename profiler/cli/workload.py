@@ -4,6 +4,7 @@
 
 import os
 from contextlib import ExitStack
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -196,6 +197,9 @@ _LONGEST_S = 86_400.0
 def _check_prices(
     prices: tuple[float | None, float | None], earlier: "WorkloadProfile | None"
 ) -> None:
+    if any(price is not None and not isfinite(price) for price in prices):
+        fix = "Give USD per million tokens"
+        raise UsageError("a price is no number", where="--price-input, --price-output", fix=fix)
     given = [price is not None for price in prices]
     if not any(given):
         return

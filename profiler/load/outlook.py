@@ -54,19 +54,24 @@ def outlook(
             interactions=draws.whole.interactions,
             duration_s=(warming.end_ns + end_ns) / NS_PER_S,
             latency_s=latency_s,
-            is_bound=latency_s is None and _is_up_to_the_target(plan, measuring),
+            is_bound=latency_s is None
+            and _is_up_to_the_target(plan, goes_on=max(draws.whole.turns, default=1) > 1),
             is_cut=measuring.is_cut or warming.is_cut,
             dropped=measuring.dropped,
         ),
     )
 
 
-def _is_up_to_the_target(plan: LoadPlan, rehearsal: Rehearsal) -> bool:
-    """Say whether a slower target is sent less: time ends the run, or arrivals may be dropped."""
+def _is_up_to_the_target(plan: LoadPlan, *, goes_on: bool) -> bool:
+    """Say whether a slower target is sent less: time ends the run, or arrivals may be dropped.
+
+    `goes_on`: sessions have more than one turn, so that what an arrival brings depends on it.
+    """
     loop = plan.loop
-    if isinstance(loop, OpenLoop) and loop.max_in_flight is not None:
-        return plan.limits.requests is None
-    return rehearsal.is_ended_by_duration or (rehearsal.is_cut and plan.duration_ns is not None)
+    may_drop = isinstance(loop, OpenLoop) and loop.max_in_flight is not None
+    if plan.duration_ns is not None:
+        return not isinstance(loop, OpenLoop) or may_drop or goes_on
+    return may_drop and plan.limits.requests is None
 
 
 def _arrivals(workload: Workload, plan: LoadPlan, rehearsal: Rehearsal) -> Arrivals | None:

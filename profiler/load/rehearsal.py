@@ -149,6 +149,7 @@ class Rehearsal:
     def _arriving_interactions(self, loop: OpenLoop) -> Iterator[Sent]:
         under_way: list[tuple[int, _Due]] = []  # until when, and what follows
         waiting: deque[_Due] = deque()
+        earliest_ns = 0  # none of those waiting is ready before: most arrivals need not look
         for arrival_ns in self._schedule(loop):
             if self._budget.is_closed or self._is_over(arrival_ns):
                 return
@@ -156,12 +157,17 @@ class Rehearsal:
                 _, following = heappop(under_way)
                 if following.live is not None:
                     waiting.append(following)
+                    earliest_ns = min(earliest_ns, following.at_ns)
             self.arrivals_ns.append(arrival_ns)
             if loop.max_in_flight is not None and len(under_way) >= loop.max_in_flight:
                 self.dropped += 1
                 continue
-            live = _pop_ready(waiting, arrival_ns) or self._begin()
-            if live is None:
+            live = None
+            if waiting and arrival_ns >= earliest_ns:
+                live = _pop_ready(waiting, arrival_ns)
+                if live is None:
+                    earliest_ns = min(due.at_ns for due in waiting)
+            if live is None and (live := self._begin()) is None:
                 if not waiting and not under_way:
                     return
                 continue

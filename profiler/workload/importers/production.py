@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from profiler.workload.importers.requests import Request
 
 MOST_STARTS = 2_000_000
+TOO_LATE = "a time more than 292 years from 1970, left out"
 _MS_PER_S = 1000
 _NO_DATE_BEFORE_S = 10**8  # a time below is one since the recording began, not since 1970
 
@@ -52,14 +53,18 @@ class Production:
     skipped: Findings = field(default_factory=Findings)
     odd: Findings = field(default_factory=Findings)
 
-    def begin(self, at_s: float, at_ns: int) -> None:
-        """Take note of when a session began."""
+    def begin(self, at_s: float, line: int) -> None:
+        """Take note of when a session began, in seconds since 1970 or since some start."""
+        at_ns = round(at_s * NS_PER_S)
+        if abs(at_ns) >= _LATEST_NS:
+            self.odd.add(TOO_LATE, line)
+            return
         if self.starts_ns is not None:
             if len(self.starts_ns) >= MOST_STARTS:
                 self.starts_ns = None
             else:
                 self.starts_ns.append(at_ns)
-        if _NO_DATE_BEFORE_S <= at_s < _LATEST_S:
+        if at_s >= _NO_DATE_BEFORE_S:
             self.hours = self.hours if self.hours is not None else [0] * 24
             self.hours[datetime.fromtimestamp(at_s, UTC).hour] += 1
 
@@ -68,7 +73,7 @@ class Production:
         return None if self.starts_ns is None else sorted(self.starts_ns)
 
 
-_LATEST_S = 253_402_300_800  # the year 10000, where dates end
+_LATEST_NS = 2**63  # the year 2262
 
 
 def read_production(
@@ -95,14 +100,14 @@ def read_production(
             case (line, session):
                 for note in session.notes:
                     production.odd.add(note, line)
-                _add_session(production, session, count)
+                _add_session(production, line, session, count)
             case request:
                 for note in request.notes:
                     production.odd.add(note, request.line)
                 production.sessions += 1
                 production.messages += 1
                 production.tokens[rounded(request.lengths.input_tokens)] += 1
-                production.begin(request.at_ns / NS_PER_S, request.at_ns)
+                production.begin(request.at_ns / NS_PER_S, request.line)
     return production
 
 
@@ -114,7 +119,9 @@ def _items(stream: BinaryIO, kind: ImportKind) -> Iterator[Problem | tuple[int, 
         yield item if isinstance(item, Problem) else (item.line, item.session)
 
 
-def _add_session(production: Production, session: Session, count: Callable[[str], int]) -> None:
+def _add_session(
+    production: Production, line: int, session: Session, count: Callable[[str], int]
+) -> None:
     production.sessions += 1
     production.messages += session.turns
     production.turns[session.turns] += 1
@@ -126,7 +133,7 @@ def _add_session(production: Production, session: Session, count: Callable[[str]
         production.think_times_ms[rounded(round(pause * _MS_PER_S))] += 1
     production.sessions_with_pauses += bool(pauses)
     if session.begin_s is not None:
-        production.begin(session.begin_s, round(session.begin_s * NS_PER_S))
+        production.begin(session.begin_s, line)
 
 
 _EVERY = 256
