@@ -122,9 +122,8 @@ _NEAR_PERMILLE = 100
 
 
 def _hidden(comparison: Comparison) -> str:
-    return (
-        f"no difference beyond chance, but a distance of up to {comparison.critical:.2f} may hide"
-    )
+    most = f"{comparison.critical:.2f}"
+    return f"no difference beyond chance, which may hide a distance of up to {most}"
 
 
 def evidence(dimension: Dimension, comparison: Comparison, of: str) -> str:
@@ -158,7 +157,7 @@ def overall(found: Likeness) -> str:
     by_verdict: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
     for dimension in compared:
         if dimension.comparison is not None:
-            by_verdict[dimension.comparison.verdict].append(dimension.name)
+            by_verdict[dimension.comparison.verdict].append(dimension.name.split(" (")[0])
     parts = []
     for verdicts, words in (
         ((Verdict.ALIKE, Verdict.CLOSE), "represents production in"),

@@ -150,7 +150,8 @@ def _shape(offsets_ns: Sequence[int]) -> Sample | None:
     if gaps < _FEWEST_GAPS or not length_ns:
         return None
     shares = (
-        round((later - earlier) * gaps * _PERMILLE / length_ns) for earlier, later in pairwise(offsets_ns)
+        round((later - earlier) * gaps * _PERMILLE / length_ns)
+        for earlier, later in pairwise(offsets_ns)
     )
     return Sample(counts=_rounded(shares), independent=gaps)
 

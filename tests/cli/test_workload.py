@@ -144,7 +144,7 @@ def test_the_comparison_as_json(shown, tmp_path):
         (["two.yaml", "--latency", "99999h"], "--latency: '99999h' is too long"),
         (["two.yaml", "--price-input", "1"], "Add --price-output"),
         (["two.yaml", "--price-input", "1", "--price-output", "1"], "Add --profile"),
-        (["two.yaml", "--price-input", "nan", "--price-output", "1"], "a price is no number"),
+        (["two.yaml", "--price-input", "inf", "--price-output", "1"], "a price is no number"),
         (["two.yaml", "--price-input", "-1"], "--price-input"),
         (["two.yaml", "--profile", "none.json"], "none.json"),
         (["two.yaml", "--kind", "har"], "--kind har: there is no file of that kind"),

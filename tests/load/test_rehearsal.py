@@ -147,3 +147,11 @@ def test_the_warm_up_is_so_many_interactions_of_its_own():
     rehearsal = Rehearsal(plan, Phase.WARMUP, FakeSessions().session)
     assert len(list(rehearsal.interactions())) == 5
     assert not rehearsal.is_ended_by_duration
+
+
+@settings(max_examples=20, deadline=None)
+@given(users=st.integers(1, 5), requests=st.integers(1, 40), latency_s=latencies)
+def test_a_closed_loop_of_interactions_sends_what_the_driver_sends(users, requests, latency_s):
+    assert_the_driver_does_the_same(
+        ClosedLoop(users=users), latency_s=latency_s, lead_ns=0, requests=requests
+    )
