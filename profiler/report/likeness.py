@@ -50,7 +50,8 @@ def likeness_report(source: str, found: Likeness, outlook: Outlook) -> Renderabl
     for dimension in found.dimensions:
         name, comparison = Text(dimension.name), dimension.comparison
         if comparison is None:
-            grid.add_row(Text("not compared", style="dim"), f"{dimension.name}: {dimension.reason}")
+            words = Text(f"{dimension.name}: {dimension.reason}")
+            grid.add_row(Text("not compared", style="dim"), words)
             continue
         verdict = comparison.verdict
         grid.add_row(

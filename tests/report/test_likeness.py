@@ -10,7 +10,6 @@ from profiler.report.likeness import evidence, sentence
 from profiler.workload.distance import Sample, compare
 from profiler.workload.likeness import Dimension
 
-
 HIDDEN = (
     "no difference beyond chance, which may hide a distance of up to 0.27; "
     "median 7 against 7 tokens"
