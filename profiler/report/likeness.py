@@ -147,7 +147,9 @@ def _amount(amount: float, unit: str) -> str:
     if unit == "permille":
         return f"{amount / 1000:.3g} mean gaps"
     text = value(amount, unit)
-    return text if unit == "ms" else f"{text} {unit}"
+    if unit == "ms":
+        return text
+    return f"{text} {unit.removesuffix('s') if text == '1' else unit}"
 
 
 def overall(found: Likeness) -> str:

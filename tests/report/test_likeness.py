@@ -68,6 +68,6 @@ def test_the_evidence_has_distance_threshold_and_sizes():
     found = dimension("user tokens per message", "tokens", [1, 5] * 100, [5] * 200)
     assert found.comparison is not None
     assert evidence(found, found.comparison, "sessions") == (
-        "KS distance 0.500, in the share of values up to 1 tokens; chance exceeds 0.136 in 5.0 % "
+        "KS distance 0.500, in the share of values up to 1 token; chance exceeds 0.136 in 5.0 % "
         "of cases, 200 against 200 sessions; earth mover's distance 2 tokens"
     )
