@@ -113,7 +113,7 @@ def command(
         if skipped is not None:
             found.told = skipped_log(skipped, file, (workload, data), closing, force=force)
         if kind in GATHERED:
-            stream = _gathered(source, kind, found, closing, _writer(seed))
+            stream = gathered_sessions(source, kind, found, closing, seed=seed)
         else:
             stream = source
         _surveyed(stream, file, kind, size=size, seed=seed, count=count, found=found)
@@ -148,10 +148,13 @@ def _size(sessions: str) -> int | None:
     return int(sessions)
 
 
-def _gathered(
-    source: BinaryIO, kind: ImportKind, found: Survey, closing: ExitStack, write: Write
+def gathered_sessions(
+    source: BinaryIO, kind: ImportKind, found: Survey, closing: ExitStack, *, seed: int
 ) -> BinaryIO:
-    """Return a file of sessions, made of a file where they stand apart."""
+    """Return a file of sessions, made of a file where they stand apart. Raises UsageError.
+
+    `seed` names the texts that are written where only lengths were recorded.
+    """
     from tempfile import gettempdir
 
     from profiler.cli.import_gathering import gathered
@@ -159,7 +162,7 @@ def _gathered(
     with ExitStack() as shown:
         advanced = progress(shown, os.fstat(source.fileno()).st_size)
         try:
-            return gathered(source, kind, found, closing, write=write, advanced=advanced)
+            return gathered(source, kind, found, closing, write=_writer(seed), advanced=advanced)
         except OSError as exc:
             fix = "Make space there, or name another folder in TMPDIR"
             what = f"cannot gather the sessions in temporary files: {exc.strerror}"
