@@ -119,9 +119,13 @@ def address(url: str | None, headers: Mapping[str, str], *, may_ask: bool, sends
 
 def _resolved(where: str, text: str) -> str:
     try:
-        return EnvText.resolve(text, os.environ).value
+        value = EnvText.resolve(text, os.environ).value
     except ValueError as exc:
         raise _unset(where, exc) from exc
+    if not (value.isascii() and value.isprintable()):
+        what = "the value contains a line break or a character outside ASCII"
+        raise UsageError(what, where=where, fix="Look at what the environment variable holds")
+    return value
 
 
 def _unset(where: str, exc: ValueError) -> UsageError:

@@ -54,6 +54,20 @@ _MOST_PLACES, _MOST_EVENTS, _MOST_PLACES_OF_EVENT, _DEPTH = 2_000, 2_000, 200, 6
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+_RESPONSE_COMPLETED: dict[str, Any] = {
+    "when": {"path": "type", "equals": "response.completed"},
+    "model": "response.model",
+    "tool_calls": "response.output[?type == 'function_call'].name",
+    "usage": {
+        "input_tokens": "response.usage.input_tokens",
+        "output_tokens": "response.usage.output_tokens",
+        "cached_input_tokens": "response.usage.input_tokens_details.cached_tokens",
+        "reasoning_tokens": "response.usage.output_tokens_details.reasoning_tokens",
+    },
+}
+"""An LLM call's end in the events of OpenAI's Responses API, which agents often pass on."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A value and the way to it: names, and -1 for the last item of a list."""
@@ -95,6 +109,8 @@ def guessed(content_type: str, body: Body, said: str) -> dict[str, Any] | None:
         found["session_id"] = session.expression
     if usage := _usage(places):
         found["usage"] = usage
+    if isinstance(document, dict) and "error" in document:
+        found["error"] = "error"
     trace = next((p for p in places if isinstance(mapping(p.value).get("llm_calls"), list)), None)
     if trace is not None:
         found["trace"] = trace.expression
@@ -207,12 +223,21 @@ def _of_events(events: Sequence[Event]) -> dict[str, Any] | None:
     )
     if session is not None:
         found["session_id"] = {"value": session.expression}
-    usage = next(
-        (u for e in reversed(events) if (u := _usage(_places(e.data, _MOST_PLACES_OF_EVENT)))), None
-    )
-    if usage is not None:
+    if any(_ends_llm_call(event) for event in events):
+        found["llm_end"] = _RESPONSE_COMPLETED
+    elif usage := _usage(_places(_last(events).data, _MOST_PLACES_OF_EVENT)):
         found["usage"] = usage
     return found | _ended(events)
+
+
+def _ends_llm_call(event: Event) -> bool:
+    data = mapping(event.data)
+    return data.get("type") == "response.completed" and isinstance(data.get("response"), dict)
+
+
+def _last(events: Sequence[Event]) -> Event:
+    """Return the last event that says something. Usage in an earlier one may be of a part only."""
+    return next((e for e in reversed(events) if e.name != DONE), events[-1])
 
 
 def _leaves(data: Any) -> Iterator[_Place]:

@@ -27,6 +27,7 @@ MAX_BYTES = 4 * 2**20
 _AT_ONCE = 4
 _OK = 200
 _MOST_ASSISTANTS = 100
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError)
 
 
 class UnreachableError(Exception):
@@ -51,8 +52,8 @@ async def ask(questions: Sequence[Question], headers: Mapping[str, str]) -> tupl
             async with limit:
                 try:
                     status, body = await _fetched(client, "GET", question.url)
-                except (httpx.HTTPError, OSError) as exc:
-                    if number == 0 and isinstance(exc, httpx.ConnectError):
+                except _FAILURES as exc:
+                    if number == 0 and isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
                         raise UnreachableError(*classify(exc)) from exc
                     return
                 if status is not None:
@@ -73,14 +74,15 @@ async def assistants(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     async with _client(headers) as client:
         try:
             status, body = await _fetched(client, "POST", str(where), {"limit": _MOST_ASSISTANTS})
-        except (httpx.HTTPError, OSError):
+        except _FAILURES:
             return ()
     names = (string(assistant.get("graph_id")) for assistant in mappings(body))
     return tuple(dict.fromkeys(name for name in names if name)) if status == _OK else ()
 
 
 def _client(headers: Mapping[str, str]) -> httpx.AsyncClient:
-    sent = {"user-agent": USER_AGENT, "accept": "application/json", **headers}
+    sent = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
+    sent |= headers
     return httpx.AsyncClient(headers=sent, timeout=TIMEOUT_S, follow_redirects=False)
 
 

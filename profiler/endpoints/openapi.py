@@ -36,7 +36,7 @@ SESSION_NAMES = frozenset(
     f"{what}{joint}id"
     for what in ("session", "conversation", "thread", "chat", "context", "dialog", "dialogue")
     for joint in ("", "_", "-")
-)
+) | {"session", "conversation", "thread"}
 """Names of the field with the id of a conversation, in lower case."""
 
 _MOST_ROUTES = 500

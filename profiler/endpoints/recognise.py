@@ -181,7 +181,11 @@ def _of_server(
     root = sighting.question.root
     sure = CERTAIN if root == _base(url) else LIKELY
     return Candidate(
-        protocol=protocol, url=_at(url, root), why=f"{told} tells", sure=sure, agents=agents
+        protocol=protocol,
+        url=_at(url, root),
+        why=f"its server says so ({told})",
+        sure=sure,
+        agents=agents,
     )
 
 
@@ -256,7 +260,7 @@ def _by_card(url: str, sighting: Sighting, *, at_place: bool) -> Iterator[Candid
         yield Candidate(
             protocol="a2a",
             url=where,
-            why="its agent card tells",
+            why="its agent card says so",
             sure=CERTAIN if is_meant else LIKELY,
             version=version,
             stream=streaming if isinstance(streaming, bool) else None,
@@ -284,11 +288,12 @@ def _interfaces(card: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _same_server(url: str, address: str) -> str:
-    """Return an address of a card, at the host that we asked where both name this machine."""
+    """Return an address of a card as our URL writes the host, where both name the same."""
     try:
         there, here = urlsplit(address), urlsplit(url)
         both_local = {there.hostname, here.hostname} <= _LOOPBACK
-        if both_local and there.port == here.port and there.scheme == here.scheme:
+        is_same = both_local or there.hostname == here.hostname
+        if is_same and (there.scheme, there.port) == (here.scheme, here.port):
             return urlunsplit(there._replace(netloc=here.netloc))
     except ValueError:
         pass

@@ -7,6 +7,7 @@ and as printable comments, so that no server can write keys.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 GREETING = "Hello"
 _COMMENTS_FROM = 30
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _STREAMS = "# streaming gives the time to the first token"
 _FIXED_STREAM = frozenset({"ag-ui", "vercel-ai", "http-json"})
 """Protocols in which `stream` changes nothing."""
@@ -128,7 +130,7 @@ def _target(starter: Starter) -> list[str]:
     lines.append(_line("  timeout: 120s", "# of one interaction"))
     if starter.headers:
         lines.append(_line("  headers:", "# ${NAME} is taken from the environment for each run"))
-        lines += [f"    {scalar(n)}: {scalar(v)}" for n, v in starter.headers.items()]
+        lines += [f"    {_key(n)}: {scalar(v)}" for n, v in starter.headers.items()]
     else:
         lines.append("  # headers:")
         comment = "# from the environment, never written down"
@@ -159,12 +161,12 @@ def _section(starter: Starter) -> list[str]:
 def _described(starter: Starter) -> list[str]:
     template = starter.http_json or {}
     lines = [_line("  http_json:", "# a protocol of its own: docs/http-json.md")]
-    body = "# what is sent; {{ user }} is the message, {{ session_id }} the session's id"
+    body = "# what is sent: {{ user }}, the message, and {{ session_id }}"
     lines.append(_line("    body:", body))
     for name, value in template.get("body", {}).items():
         mark = f"body.{name}"
         comment = "# FILL IN" if mark in starter.to_fill else ""
-        lines.append(_line(f"      {scalar(name)}: {_flow(value)}", comment))
+        lines.append(_line(f"      {_key(name)}: {_flow(value)}", comment))
     for name, value in template.items():
         if name == "body":
             continue
@@ -175,7 +177,7 @@ def _described(starter: Starter) -> list[str]:
             comment = f"# guessed, check it: {comment.removeprefix('# ')}"
         if isinstance(value, dict):
             lines.append(_line(f"    {name}:", comment))
-            lines += [f"      {scalar(k)}: {_flow(v)}" for k, v in value.items()]
+            lines += [f"      {_key(k)}: {_flow(v)}" for k, v in value.items()]
         else:
             lines.append(_line(f"    {name}: {_flow(value)}", comment))
     optional = {
@@ -188,12 +190,18 @@ def _described(starter: Starter) -> list[str]:
     return lines
 
 
+def _key(name: str) -> str:
+    """Return a key, in quotes where YAML might read something else than its text."""
+    is_plain = re.fullmatch(r"[a-zA-Z_][\w-]*", name, re.ASCII) and name.lower() not in _WORDS
+    return name if is_plain else scalar(name)
+
+
 def _flow(value: Any) -> str:
     """Return a JSON value as flow YAML in one line."""
     if isinstance(value, str):
         return scalar(value)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{scalar(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(k)}: {_flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return json.dumps(value)
@@ -201,4 +209,4 @@ def _flow(value: Any) -> str:
 
 def _line(content: str, comment: str) -> str:
     """Return a line with its comment in the column where comments begin."""
-    return f"{content:<{_COMMENTS_FROM}} {comment}".rstrip()
+    return f"{content:<{_COMMENTS_FROM - 1}}  {comment}".rstrip()
