@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from profiler.endpoints.json_values import mapping, mappings, string
 from profiler.endpoints.openapi import BodyGuess, accepted_at, posted_routes
+from profiler.workload.secrets import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -162,13 +163,13 @@ def _by_answers(url: str, sightings: Sequence[Sighting]) -> Iterator[Candidate]:
             match sighting.question.about:
                 case "agent_card":
                     yield from _by_card(url, sighting, at_place=at_place)
-                case "list_apps" if (apps := _names(sighting.body)) is not None:
+                case "list_apps" if apps := _names(sighting.body):
                     yield _of_server(url, sighting, "google-adk", "/list-apps", apps)
                 case "info" if _is_langgraph(sighting.body):
                     yield _of_server(url, sighting, "langgraph", "/info")
                 case "openapi":
                     yield from _by_openapi(url, sighting)
-                case "ok" if sighting.body == {"ok": True}:
+                case "ok" if mapping(sighting.body).get("ok") is True:
                     yield _candidate("langgraph", url, "/ok answers as LangGraph's does", LIKELY)
                 case "models" if _models(sighting):
                     yield _openai(url, at_place=at_place)
@@ -193,10 +194,10 @@ def _is_langgraph(body: Any) -> bool:
     return any(name.startswith("langgraph") for name in mapping(body))
 
 
-def _names(body: Any) -> tuple[str, ...] | None:
-    """Return a list of names; None for anything else."""
+def _names(body: Any) -> tuple[str, ...]:
+    """Return a list of names; nothing for anything else."""
     if not isinstance(body, list) or not all(isinstance(name, str) for name in body):
-        return None
+        return ()
     return tuple(name for name in body[:_MOST_NAMES] if name)
 
 
@@ -283,20 +284,21 @@ def _interfaces(card: dict[str, Any]) -> list[tuple[str, str]]:
             for entry in mappings(card.get("additionalInterfaces"))
             if string(entry.get("transport")) == "JSONRPC"
         ]
-    spoken = [(address, "0.3" if v.startswith("0.") else "1.0") for address, v in listed if address]
+    spoken = [
+        (address, "0.3" if version.startswith("0.") else "1.0")
+        for address, version in listed
+        if address is not None and check_url(address) is None
+    ]
     return sorted(spoken, key=lambda item: item[1], reverse=True)
 
 
 def _same_server(url: str, address: str) -> str:
     """Return an address of a card as our URL writes the host, where both name the same."""
-    try:
-        there, here = urlsplit(address), urlsplit(url)
-        both_local = {there.hostname, here.hostname} <= _LOOPBACK
-        is_same = both_local or there.hostname == here.hostname
-        if is_same and (there.scheme, there.port) == (here.scheme, here.port):
-            return urlunsplit(there._replace(netloc=here.netloc))
-    except ValueError:
-        pass
+    there, here = urlsplit(address), urlsplit(url)
+    both_local = {there.hostname, here.hostname} <= _LOOPBACK
+    is_same = both_local or there.hostname == here.hostname
+    if is_same and (there.scheme, there.port) == (here.scheme, here.port):
+        return urlunsplit(there._replace(netloc=here.netloc))
     return address
 
 
