@@ -38,7 +38,7 @@ def mock(tmp_path) -> Iterator[Mock]:
     truth = tmp_path / "truth.jsonl"
     options = {"recordings": [], "truth": truth, "log": tmp_path / "mock.log", "seed": 1}
     with mock_agent(**options, speed=20) as announced:
-        yield Mock(announced["openai"].removesuffix("/v1/chat/completions"), truth)
+        yield Mock(announced["agent"], truth)
 
 
 def run(folder: Path, workload: str) -> dict:

@@ -1,4 +1,4 @@
-"""`agent-profiler init` recognises real servers, says one thing to each, and what it writes runs."""
+"""`agent-profiler init` recognises real servers, says one thing to each, and its workload runs."""
 
 from __future__ import annotations
 
