@@ -85,6 +85,7 @@ def command(
         _write(starter, out, force=force)
         return
     if may_ask and not confirmed(f'Send it one message, "{message}"?'):
+        typer.echo("Nothing was sent or written; --no-probe writes it unprobed.", err=True)
         raise typer.Abort
     starter = _probed(address, found, starter, target)
     _write(starter, out, force=force)

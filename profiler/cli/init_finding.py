@@ -148,7 +148,8 @@ def recognised(place: Address, protocol: str | None, *, may_ask: bool, sends: bo
     if not found or found[0].sure < recognise.LIKELY:
         if sightings and all(s.status in _REFUSALS for s in sightings):
             raise refused(shown_url(place.url), has_headers=bool(place.headers))
-        found = _unknown(place, found, may_ask=may_ask)
+        answered = bool(sightings) or not sends
+        found = _unknown(place, found, answered=answered, may_ask=may_ask)
     best = recognise.surest(found)
     names = [c.protocol for c in best]
     if len(set(names)) == 1:
@@ -167,12 +168,14 @@ def recognised(place: Address, protocol: str | None, *, may_ask: bool, sends: bo
 
 
 def _unknown(
-    place: Address, possible: tuple[Candidate, ...], *, may_ask: bool
+    place: Address, possible: tuple[Candidate, ...], *, answered: bool, may_ask: bool
 ) -> tuple[Candidate, ...]:
     """Let a person say the protocol of a server that nothing tells of."""
     likelier = [c.protocol for c in possible]
     names = [*likelier, *(name for name in PROTOCOLS if name not in likelier)]
     what = "neither the URL nor the server tells the protocol"
+    if not answered:
+        what = "the server answers no GET, and the URL does not tell the protocol"
     if not may_ask:
         likely = f" (perhaps {' or '.join(likelier)})" if likelier else ""
         fix = f"Give --protocol{likely}: one of {', '.join(names)}"

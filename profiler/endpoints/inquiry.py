@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0
 MAX_BYTES = 4 * 2**20
-_AT_ONCE = 4
+_AT_ONCE = 8
 _OK = 200
 _MOST_ASSISTANTS = 100
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError)

@@ -234,6 +234,15 @@ def test_without_a_probe_nothing_is_sent(init, agent, tmp_path):
     assert load_workload(tmp_path / "scenarios/mine.yaml", environ=environ).target.url == agent.url
 
 
+@pytest.mark.parametrize("path", ["/x", ""])
+def test_an_answer_that_is_nested_deeply_is_no_internal_error(init, agent, tmp_path, path):
+    deep = b'{"paths":' * 900 + b"1" + b"}" * 900
+    agent.gets["/openapi.json"] = agent.posts[path or "/"] = (200, deep)
+    code, _, err = init("--url", agent.url + path, "--protocol", "http-json")
+    assert code in {0, 5}
+    assert "internal" not in err
+
+
 def test_what_is_not_recognised_is_asked_for_in_one_line(init, agent, tmp_path):
     code, _, err = init("--url", f"{agent.url}/chat")
     assert (code, err.count("\n")) == (2, 1)

@@ -12,8 +12,7 @@ from profiler.workload.target import Target
 
 PROTOCOLS = get_args(Target.model_fields["protocol"].annotation)
 HTTP_JSON = {"body": {"message": "{{ user }}", "top k": [1, {"yes": None}]}, "reply": "reply"}
-HOSTILE = 'x"\n\x00\x7f\u0085\u2028\ud83d\ude00 #: {}[]&*!|>%@`'.encode("utf-16", "surrogatepass")
-HOSTILE = HOSTILE.decode("utf-16")
+HOSTILE = 'x"\n\x00\x7f\u0085\u2028\U0001f600 #: {}[]&*!|>%@`'
 
 
 def loaded(tmp_path, **given):
