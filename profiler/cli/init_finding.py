@@ -145,7 +145,7 @@ def recognised(place: Address, protocol: str | None, *, may_ask: bool, sends: bo
     found = recognise.candidates(url, sightings)
     if protocol is not None:
         found = recognise.of_protocol(protocol, url, found)
-    if not found or found[0].sure < recognise.LIKELY:
+    elif not found or found[0].sure < recognise.LIKELY:
         if sightings and all(s.status in _REFUSALS for s in sightings):
             raise refused(shown_url(place.url), has_headers=bool(place.headers))
         answered = bool(sightings) or not sends

@@ -251,6 +251,19 @@ def test_what_is_not_recognised_is_asked_for_in_one_line(init, agent, tmp_path):
     assert nothing_written(tmp_path)
 
 
+def test_a_protocol_that_is_named_goes_before_a_mere_hint(init, agent, tmp_path):
+    stream = (
+        b'data: {"type": "start"}\n\ndata: {"type": "text-delta", "id": "1", "delta": "Hi"}\n\n'
+    )
+    stream += b'data: {"type": "finish"}\n\ndata: [DONE]\n\n'
+    agent.posts["/api/chat"] = (200, stream, "text/event-stream")
+    url = f"{agent.url}/api/chat"
+    code, _, err = init("--url", url)
+    assert (code, "perhaps vercel-ai" in err) == (2, True)
+    assert init("--url", url, "--protocol", "vercel-ai")[0] == 0
+    assert load_workload(tmp_path / "scenarios/mine.yaml").target.url == url
+
+
 def test_several_models_are_named_and_one_is_taken(init, agent, tmp_path):
     agent.gets["/v1/models"] = (200, {"data": [{"id": "m1"}, {"id": "m2"}]})
     code, _, err = init("--url", agent.url)
