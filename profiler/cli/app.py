@@ -15,7 +15,18 @@ import typer
 from typer.exceptions import TyperException
 
 from profiler import __version__
-from profiler.cli import doctor, gateway, import_, merge, mock, profile, run, schema, workload
+from profiler.cli import (
+    doctor,
+    gateway,
+    import_,
+    init,
+    merge,
+    mock,
+    profile,
+    run,
+    schema,
+    workload,
+)
 from profiler.cli.optional_values import with_values
 from profiler.errors import AgentProfilerError
 
@@ -36,6 +47,7 @@ app.command(name="merge", no_args_is_help=True)(merge.command)
 app.command(name="gateway", no_args_is_help=True)(gateway.command)
 app.command(name="workload", no_args_is_help=True)(workload.command)
 app.command(name="import", no_args_is_help=True)(import_.command)
+app.command(name="init")(init.command)
 app.command(name="schema", no_args_is_help=True)(schema.command)
 app.command(name="doctor")(doctor.command)
 app.add_typer(mock.app, name="mock", no_args_is_help=True)

@@ -217,5 +217,12 @@ class HttpJsonReader(Body):
                 error_detail=f"nothing at `{where}` in the response",
                 is_protocol_error=True,
             )
-        reply = text if isinstance(text, str) else orjson.dumps(text).decode()
+        try:
+            reply = text if isinstance(text, str) else orjson.dumps(text).decode()
+        except orjson.JSONEncodeError:  # what can be read can be nested too deeply to be written
+            return Reply(
+                error_kind="no_reply",
+                error_detail="what is at the path of the reply is nested too deeply",
+                is_protocol_error=True,
+            )
         return Reply(text=reply, usage=usage, trace=trace, body=body)

@@ -61,7 +61,16 @@ def check_url(url: str) -> str | None:
         return f"the URL's scheme is '{parts.scheme}', not http or https"
     if not parts.hostname or port == 0:
         return "the URL has no host" if not parts.hostname else "the URL's port is 0"
-    return None
+    return None if _is_host(parts.hostname) else "the URL's host is malformed"
+
+
+def _is_host(name: str) -> bool:
+    """Tell whether the labels of a name that are written in Punycode can be read."""
+    try:
+        labels = [label for label in name.split(".") if label.startswith("xn--")]
+        return all(label.encode("ascii").decode("idna") for label in labels)
+    except UnicodeError:
+        return False
 
 
 def shown_url(url: EnvText) -> str:

@@ -23,7 +23,7 @@ from profiler.workload.secrets import EnvText, check_url, shown_url, url_secrets
 from profiler.workload.strict import PositiveDuration, Strict, Text, problem
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 _DEFAULT_TIMEOUT_S = 120.0
 _WITH_SECTION = (
     "openai-responses",
@@ -122,7 +122,7 @@ class Target(Strict):
         found = set(url_secrets(self.endpoint)) if self.endpoint is not None else set()
         for name, text in self.header_texts.items():
             found.update(text.environment)
-            if _CREDENTIAL_HEADER.search(name):
+            if CREDENTIAL_HEADER.search(name):
                 found.update((text.value, text.value.rpartition(" ")[2]))
         return tuple(sorted(found - {""}, key=lambda secret: (-len(secret), secret)))
 

@@ -45,7 +45,17 @@ def test_version_is_the_packages(monkeypatch, capsys):
 def test_help_names_every_command(monkeypatch, capsys):
     code, out, _ = run_main(monkeypatch, capsys, "--help")
     assert code == 0
-    for command in ("run", "profile", "merge", "gateway", "import", "schema", "doctor", "mock"):
+    for command in (
+        "run",
+        "init",
+        "profile",
+        "merge",
+        "gateway",
+        "import",
+        "schema",
+        "doctor",
+        "mock",
+    ):
         assert f"{command} " in out
 
 

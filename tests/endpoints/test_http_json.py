@@ -167,3 +167,12 @@ def test_the_query_of_the_targets_url_stays_behind_a_path():
     )
     adapter = HttpJson(url="http://agent/api/?key=k", template=template, headers={})
     assert adapter.begin("s").request("Hi").url == "http://agent/api/say?key=k&x=1"
+
+
+def test_a_reply_that_is_nested_too_deeply_to_be_written_breaks_the_protocol():
+    template = Template.model_validate({"body": {"m": "{{ user }}"}, "reply": "@"})
+    dialogue = HttpJson(url="http://agent", template=template, headers={}).begin("s")
+    reader = dialogue.reader(status=200, content_type="application/json")
+    reader.feed(b'{"a":' * 900 + b"1" + b"}" * 900, 1)
+    reply = reader.finish()
+    assert (reply.error_kind, reply.is_protocol_error) == ("no_reply", True)

@@ -73,6 +73,7 @@ def test_a_url_is_shown_without_what_may_be_secret(raw: Any, environ: Any, shown
         ("http://h:99999/", "host or port is malformed"),
         ("http://h:0/", "port is 0"),
         ("http://[::1/", "host or port is malformed"),
+        ("http://xn--a/", "host is malformed"),
         ("http://me:pass word@h/", "contains a space"),
         ("", "the URL has no scheme"),
     ],

@@ -1,0 +1,152 @@
+"""`agent-profiler init` as a process, against the shipped mock agent: one message, and it runs."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from profiler.cli.mock_process import mock_agent
+from profiler.workload.load import load_workload
+from tests.system.cli import ROOT, agent_profiler, command, environment, json_lines, load_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.system
+
+
+class Mock:
+    def __init__(self, url: str, truth: Path) -> None:
+        self.url, self._truth = url, truth
+
+    def interactions(self) -> int:
+        """Return how many user messages the agent answered, by its own account."""
+        lines = json_lines(self._truth) if self._truth.exists() else []
+        return sum(line["kind"] == "interaction" for line in lines)
+
+
+@pytest.fixture
+def mock(tmp_path) -> Iterator[Mock]:
+    truth = tmp_path / "truth.jsonl"
+    options = {"recordings": [], "truth": truth, "log": tmp_path / "mock.log", "seed": 1}
+    with mock_agent(**options, speed=20) as announced:
+        yield Mock(announced["agent"], truth)
+
+
+def run(folder: Path, workload: str) -> dict:
+    """Run a workload for four interactions; returns its profile."""
+    options = ["-n", "4", "--warmup", "0", "--out", "run", "-q"]
+    done = agent_profiler("run", workload, *options, cwd=folder)
+    assert done.code in {0, 4}, done.err  # 4: four are too few to say anything
+    return load_json(folder / "run" / "profile.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "protocol"),
+    [
+        ("", (), "openai-chat"),
+        ("/v1", (), "openai-chat"),
+        ("/v1/chat/completions", (), "openai-chat"),
+        ("/chat", ("--protocol", "http-json"), "http-json"),
+    ],
+)
+def test_the_mock_agent_is_probed_once_and_what_is_written_runs(
+    mock, tmp_path, path, options, protocol
+):
+    done = agent_profiler("init", "--url", mock.url + path, *options, cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert mock.interactions() == 1
+    target = load_workload(tmp_path / "scenarios/mine.yaml").target
+    assert target.protocol == protocol
+    profile = run(tmp_path, "scenarios/mine.yaml")
+    assert profile["sample"]["succeeded"] == 4
+    assert mock.interactions() == 5
+
+
+def test_what_it_says_it_saw_is_what_the_agent_did(mock, tmp_path):
+    done = agent_profiler("init", "--url", mock.url, cwd=tmp_path)
+    truth = json_lines(tmp_path / "truth.jsonl")
+    calls = [line for line in truth if line["kind"] == "llm_request"]
+    said = dict(line.strip().split("  ", 1) for line in done.out.splitlines() if line[:2] == "  ")
+    said = {name: text.strip() for name, text in said.items()}
+    assert (said["status"], said["LLM calls"]) == ("200", str(len(calls)))
+    tokens_in = sum(line["prompt_tokens"] for line in calls)
+    tokens_out = sum(line["completion_tokens"] for line in calls)
+    assert said["tokens"] == f"{tokens_in:,} input, {tokens_out:,} output"
+    tools = sorted(name for line in calls for name in line["tool_calls"])
+    assert all(name in said["tools"] for name in tools)
+
+
+@contextmanager
+def on_a_terminal(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            command("init"),
+            cwd=folder,
+            env=environment(TERM="dumb"),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        yield process, ours
+        process.wait(60)
+    finally:
+        os.close(ours)
+
+
+def read_until(terminal: int, text: str) -> str:
+    said, deadline_s = b"", time.monotonic() + 60
+    while text.encode() not in said:
+        assert time.monotonic() < deadline_s, said
+        said += os.read(terminal, 4096)
+    return said.decode()
+
+
+def test_it_asks_on_a_real_terminal(mock, tmp_path):
+    with on_a_terminal(tmp_path) as (process, terminal):
+        read_until(terminal, "The agent's URL")
+        os.write(terminal, f"{mock.url}\n".encode())
+        read_until(terminal, "Send it one message")
+        assert mock.interactions() == 0
+        os.write(terminal, b"y\n")
+        read_until(terminal, "run it: agent-profiler run scenarios/mine.yaml")
+    assert process.returncode == 0
+    assert mock.interactions() == 1
+
+
+@pytest.mark.parametrize("how", ["end of input", "interrupt"])
+def test_whoever_leaves_leaves_nothing(mock, tmp_path, how):
+    with on_a_terminal(tmp_path) as (process, terminal):
+        read_until(terminal, "The agent's URL")
+        os.write(terminal, f"{mock.url}\n".encode())
+        said = read_until(terminal, "Send it one message")
+        if how == "interrupt":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.write(terminal, b"\x04")
+        process.wait(60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert mock.interactions() == 0
+    assert not (tmp_path / "scenarios").exists()
+
+
+def test_without_a_terminal_and_a_url_it_is_one_line(tmp_path):
+    done = subprocess.run(
+        command("init"), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "--url" in done.stderr
+    assert str(ROOT) not in done.stderr
