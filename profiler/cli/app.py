@@ -6,6 +6,7 @@ Heavy imports happen inside commands, so that `--help` answers at once.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
 import sys
@@ -78,6 +79,10 @@ def main() -> NoReturn:
     """Run the command line and exit with the code that DESIGN gives each way to end."""
     # Models are ours alone: looking for plugins reads the metadata of all that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has not all our characters shows `?` in their place.
+            stream.reconfigure(errors="replace")
     try:
         result = app(args=with_values(sys.argv[1:]), standalone_mode=False)
     except BaseException as exc:  # noqa: BLE001 - the one place that turns errors into exit codes

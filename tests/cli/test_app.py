@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -112,6 +113,19 @@ def test_output_into_a_closed_pipe_is_no_crash():
     script = f"{sys.executable} -m profiler schema profile | head -c 1"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize("shown", ["ascii", "latin-1"])
+def test_a_terminal_without_our_characters_shows_something_in_their_place(shown):
+    command = [sys.executable, "-m", "profiler", "workload", "smoke"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": shown},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"the mock agent " + "\u00b7".encode(shown, "replace") + b" openai-chat" in done.stdout
 
 
 def test_the_schema_is_json(monkeypatch, capsys):
