@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test lint format benchmark schema clean help
+.PHONY: profile test test-long lint format benchmark schema clean help
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
@@ -15,6 +15,9 @@ test: $(INSTALLED) lint  ## Run the whole test suite, with its coverage floor
 	$(BIN)/coverage run -m pytest -n auto --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+test-long: $(INSTALLED)  ## Run the further forms of system tests that `make test` leaves out
+	$(BIN)/python -m pytest -n auto --dist loadfile -m long
 
 lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

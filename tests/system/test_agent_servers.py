@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from contextlib import ExitStack
+from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
@@ -29,12 +30,18 @@ TRAVEL = HERE / "travel.jsonl"
 CONVERSATIONS = {line["id"]: line["messages"] for line in json_lines(TRAVEL)}
 SESSIONS, TURNS = len(CONVERSATIONS), 3
 REPLAY = f"conversations: {TRAVEL}"
-A2A_FORMS = [
-    (form, version, stream)
-    for form in ("artifact", "message", "input")
-    for version in ("1.0", "0.3")
-    for stream in ("true", "false")
+# Each form, version and way once or twice in `make test`, all twelve in `make test-long`.
+A2A_IN_SHORT = [
+    ("artifact", "1.0", "true"),
+    ("message", "0.3", "false"),
+    ("input", "0.3", "true"),
+    ("input", "1.0", "false"),
 ]
+A2A_FORMS = [
+    pytest.param(*form, marks=[] if form in A2A_IN_SHORT else pytest.mark.long)
+    for form in product(("artifact", "message", "input"), ("1.0", "0.3"), ("true", "false"))
+]
+STREAM_OR_LONG = ["true", pytest.param("false", marks=pytest.mark.long)]
 NOT_IN_A2A = {"llm_calls", "tool_calls", "attempts", "input_tokens", "output_tokens"}
 NOT_IN_A2A |= {"cached_input_tokens", "reasoning_tokens", "llm_time", "tool_time", "own_time"}
 
@@ -243,7 +250,7 @@ def test_what_langgraph_does_not_tell_is_absent(replayed):
             assert "first_token_ns" not in event
 
 
-@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("stream", STREAM_OR_LONG)
 def test_langgraph_replies_are_those_of_the_recording(langgraph, stream):
     run = langgraph.run(
         "protocol: langgraph", stream=stream, what=checked_turns("travel-oslo"), sessions=2
@@ -281,7 +288,7 @@ THANKS = {"user": "A-17", "check": {"regex": r"\AThank you for A-17\.\Z"}}
 ASKED = f"turns: {orjson.dumps([QUESTION, THANKS]).decode()}"
 
 
-@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("stream", STREAM_OR_LONG)
 def test_an_interrupted_run_is_an_error_or_goes_on_with_the_next_message(langgraph, stream):
     target = "protocol: langgraph, langgraph: {{assistant: asking{}}}"
     run = langgraph.run(target.format(""), stream=stream, what=ASKED, sessions=2)
@@ -294,8 +301,8 @@ def test_an_interrupted_run_is_an_error_or_goes_on_with_the_next_message(langgra
     assert "llm_calls" not in run.metrics
 
 
-@pytest.mark.parametrize("version", ["1.0", "0.3"])
-@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("version", ["1.0", pytest.param("0.3", marks=pytest.mark.long)])
+@pytest.mark.parametrize("stream", STREAM_OR_LONG)
 def test_a2a_is_read_from_langgraphs_own_implementation_of_it(langgraph, version, stream):
     found = langgraph.ask("/assistants/search", {"graph_id": "agent"})
     target = f"protocol: a2a, a2a: {{version: {version}}}"
