@@ -204,7 +204,7 @@ def proxy(tmp_path_factory) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def ran(request, proxy, tmp_path_factory) -> Ran:
+def ran(request, proxy: Proxy, tmp_path_factory) -> Ran:
     """One session after the other, so that it is known what the LLM served for each turn."""
     folder = tmp_path_factory.mktemp(request.param)
     way = WAYS[request.param]

@@ -33,8 +33,10 @@ ENVIRONMENTS = {
     ".venv-agents-litellm": "requirements-litellm.txt",
 }
 START_S = 60
-_NOT_FOR_AGENTS = ("OTEL_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "LITELLM_", "PYTHONPATH")
-_NOT_FOR_AGENTS += ("ANTHROPIC_", "DATABASE_")
+_NOT_FOR_AGENTS = (
+    *("ANTHROPIC_", "DATABASE_", "LANGCHAIN_", "LANGSMITH_", "LITELLM_", "OPENAI_", "OTEL_"),
+    "PYTHONPATH",
+)
 
 
 def agents_python(environment: str = ".venv-agents") -> Path:
