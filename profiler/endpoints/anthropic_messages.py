@@ -166,7 +166,8 @@ class AnthropicStreamReader(Body):
 
     Time to first token is the arrival of the first text, or of the first input of a tool that is
     run outside; thinking and the server's own tools come before it. The usage of `message_start`
-    is replaced, number by number, by the cumulative one of each `message_delta`.
+    is replaced, number by number, by the cumulative one of each `message_delta`; one whose input is
+    zero says nothing (proxies that do not know it yet begin so).
     """
 
     __slots__ = (
@@ -220,8 +221,10 @@ class AnthropicStreamReader(Body):
         match event.get("type"):
             case "message_start":
                 usage = mapping(mapping(event.get("message")).get("usage"))
-                # What of the output is known here is where it begins, not what it comes to.
-                self._count({key: usage[key] for key in usage if "output" not in key})
+                # What of the output is known here is where it begins, not what it comes to. No
+                # request has an input of nothing: such a usage holds the place of one to come.
+                if (begun := usage_from(usage)) is not None and begun.input_tokens != 0:
+                    self._count({key: usage[key] for key in usage if "output" not in key})
             case "content_block_start":
                 block = mapping(event.get("content_block"))
                 self._tools.begin(block, at_ns, index)

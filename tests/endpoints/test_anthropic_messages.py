@@ -143,6 +143,27 @@ def test_the_output_that_a_stream_begins_with_is_not_its_output():
     )
 
 
+def test_zeros_that_a_stream_begins_with_are_not_its_input():
+    """LiteLLM's proxy begins so; the true numbers come at the end, if the stream gets there."""
+    zeros = {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+    }
+    start = {"type": "message_start", "message": {**anthropic_answer(), "usage": zeros}}
+    assert read(start).usage is None
+    last = {"input_tokens": 488, "output_tokens": 377, "cache_read_input_tokens": 896}
+    reply = read(start, {"type": "message_delta", "delta": {}, "usage": last}, STOP)
+    assert reply.usage == Usage(input_tokens=1384, output_tokens=377, cached_input_tokens=896)
+
+
+def test_an_input_that_was_all_in_the_cache_is_no_such_zero():
+    usage = {"input_tokens": 0, "cache_read_input_tokens": 896}
+    start = {"type": "message_start", "message": {**anthropic_answer(), "usage": usage}}
+    assert read(start).usage == Usage(input_tokens=896, cached_input_tokens=896)
+
+
 def test_a_tool_that_the_server_runs_lasts_from_its_input_to_its_result():
     deltas = {"type": "input_json_delta", "partial_json": '{"query":"x"}'}
     reply = read(

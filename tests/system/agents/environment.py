@@ -1,13 +1,14 @@
 """The environments of the real agents, and their processes. Made once, made again when they change.
 
 The frameworks want other versions of what we use ourselves, so they are not beside us; and Google
-ADK wants others than they do, so it is alone.
+ADK and LiteLLM's proxy want others than they do, so each is alone.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -26,9 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-ENVIRONMENTS = {".venv-agents": "requirements.txt", ".venv-agents-adk": "requirements-adk.txt"}
+ENVIRONMENTS = {
+    ".venv-agents": "requirements.txt",
+    ".venv-agents-adk": "requirements-adk.txt",
+    ".venv-agents-litellm": "requirements-litellm.txt",
+}
 START_S = 60
-_NOT_FOR_AGENTS = ("OTEL_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "PYTHONPATH")
+_NOT_FOR_AGENTS = (
+    *("ANTHROPIC_", "DATABASE_", "LANGCHAIN_", "LANGSMITH_", "LITELLM_", "OPENAI_", "OTEL_"),
+    "PYTHONPATH",
+)
 
 
 def agents_python(environment: str = ".venv-agents") -> Path:
@@ -73,6 +81,40 @@ def running_langgraph(folder: Path, log: Path, **extra: str) -> Iterator[str]:
     command += ["--no-browser", "--no-reload", "--n-jobs-per-worker", "8"]
     extra |= {"LANGSMITH_TRACING": "false", "LANGGRAPH_CLI_NO_ANALYTICS": "1"}
     with _running(command, graphs, port, log, extra):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_litellm(folder: Path, log: Path, *, key: str, **backends: str) -> Iterator[str]:
+    """Run LiteLLM's proxy, without a database; yields its URL.
+
+    `backends` are OpenAI-compatible base URLs by model name. They are `custom_openai/`: what is
+    `openai/` gets `/v1/responses` as it is, which the mock LLM does not speak. The proxy starts
+    only with a master key; `key` is made up by the test, and has to come with each request.
+    """
+    models = [
+        {
+            "model_name": name,
+            "litellm_params": {
+                "model": "custom_openai/gpt-4o",
+                "api_base": url,
+                "api_key": "sk-none",
+                "max_retries": 0,
+            },
+        }
+        for name, url in backends.items()
+    ]
+    config = {
+        "model_list": models,
+        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+    }
+    (folder / "litellm.json").write_text(json.dumps(config))  # JSON is YAML
+    port = free_port()
+    program = agents_python(".venv-agents-litellm").with_name("litellm")
+    command = [str(program), "--config", "litellm.json", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--telemetry", "False"]
+    extra = {"LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    with _running(command, folder, port, log, extra):
         yield f"http://127.0.0.1:{port}"
 
 
