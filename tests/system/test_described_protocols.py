@@ -161,7 +161,17 @@ def run(
     assert done.code == 0, (done.err, (folder / "agent.log").read_text()[-3000:])
 
 
-@pytest.fixture(scope="module", params=sorted(SERVICES))
+IN_LONG = {"adk-plain"}
+"""What `make test-long` runs, beside a form of the same server that streams."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.long] if name in IN_LONG else [])
+        for name in sorted(SERVICES)
+    ],
+)
 def replayed(request, tmp_path_factory) -> Replayed:
     return Replayed(tmp_path_factory.mktemp(request.param), SERVICES[request.param])
 
@@ -257,7 +267,7 @@ def test_the_first_token_is_seen_before_the_end(replayed):
     ("name", "outcome", "kind", "status"),
     [
         ("adk-stream", "agent_error", "error_in_stream", 200),
-        ("adk-plain", "http_5xx", "http_500", 500),
+        pytest.param("adk-plain", "http_5xx", "http_500", 500, marks=pytest.mark.long),
         ("agents-sdk", "agent_error", "error_in_stream", 200),
     ],
 )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,8 @@ def on_a_terminal(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            # Who runs the tests in the background ignores Ctrl-C, and that is inherited.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it only sets a signal
         )
         os.close(theirs)
         yield process, ours

@@ -41,6 +41,9 @@ SERVERS = {
 }
 
 
+IN_LONG = {"vercel-ai", "fastapi", "google-adk"}
+
+
 def started(known: Known, folder: Path, stack: ExitStack, llm: str) -> str:
     log, extra = folder / "agent.log", {"OPENAI_BASE_URL": llm, "OPENAI_API_KEY": "sk-none"}
     if known.protocol == "langgraph":
@@ -52,7 +55,10 @@ def started(known: Known, folder: Path, stack: ExitStack, llm: str) -> str:
     return stack.enter_context(running).removesuffix("/chat")
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] if name in IN_LONG else []) for name in SERVERS],
+)
 def test_a_real_server_is_recognised_probed_once_and_its_workload_runs(name, tmp_path):
     known, truth = SERVERS[name], tmp_path / "truth.jsonl"
     with ExitStack() as stack:

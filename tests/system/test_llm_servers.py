@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.system, pytest.mark.agents, pytest.mark.timeout(600)]
+# `make test-long` runs it: its environment alone takes a minute and a half to install.
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.agents,
+    pytest.mark.long,
+    pytest.mark.timeout(600),
+]
 
 SESSIONS, TURNS = 6, 3
 CITIES = ("Paris", "Oslo", "Lima")
