@@ -167,7 +167,7 @@ def test_tools_are_seen_by_name_and_time(watched):
         for event in seen
         if event["name"] == "get_weather"
     ]
-    assert min(weather_s) >= 0.019  # it sleeps 0.02; uvloop's timers may fire 0.4 ms early
+    assert min(weather_s) >= 0.02  # it sleeps so long
     gateway_tools = watched.events("tool_call", "gateway")
     assert gateway_tools == []
     round_trips = watched.events("tool_round_trip", "gateway")

@@ -57,7 +57,7 @@ class Store:
 
 async def weather(city: str) -> str:
     """Take 20 ms."""
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.021)  # uvloop's timers may fire 0.4 ms early: 0.02 at least
     return f"Sunny in {city}, 21 degrees."
 
 
