@@ -4,7 +4,8 @@ AgentProfilerError            exit 1   anything we raise on purpose
 ├── UsageError                exit 2   wrong options, configuration or input
 │   ├── WorkloadError                  a workload file, or data that it names
 │   ├── JournalError                   a journal that cannot be read or written
-│   └── ProfileError                   a profile that cannot be read or combined
+│   ├── ProfileError                   a profile that cannot be read or combined
+│   └── PlanError                      a demand, prices or a plan that cannot be used
 ├── GateFailedError           exit 3   a gate said no
 ├── InconclusiveError         exit 4   the numbers do not support an answer
 └── TargetUnusableError       exit 5   the target refused, or failed past the error limit
@@ -53,6 +54,10 @@ class JournalError(UsageError):
 
 class ProfileError(UsageError):
     """A profile cannot be read, or profiles cannot be combined."""
+
+
+class PlanError(UsageError):
+    """A demand, a price or a plan cannot be used, or a profile lacks what a plan needs."""
 
 
 class GateFailedError(AgentProfilerError):
