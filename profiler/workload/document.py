@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from profiler.errors import UsageError
+
 KeyPath = tuple[str | int, ...]
 
 _MOST_NODES = 200_000  # aliases can make a small file endless
@@ -68,45 +70,42 @@ class Document:
         return found, self.lines[found]
 
 
-def read_document(path: Path) -> Document:
-    """Read one YAML file. Raises WorkloadError with the line."""
+def read_document(
+    path: Path, *, what: str = "workload", error: type[UsageError] = WorkloadError
+) -> Document:
+    """Read one YAML file. Raises `error` with the line; `what` is what the file is to be."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as exc:
-        raise WorkloadError(
-            f"cannot read the workload: {exc.strerror}", where=str(path), fix="Check the path"
+        raise error(
+            f"cannot read the {what}: {exc.strerror}", where=str(path), fix="Check the path"
         ) from exc
     except UnicodeDecodeError as exc:
-        raise WorkloadError(
-            "the file is not UTF-8 text", where=str(path), fix="Save it as UTF-8"
-        ) from exc
+        raise error("the file is not UTF-8 text", where=str(path), fix="Save it as UTF-8") from exc
     try:
         loader = _CoreLoader(text)  # refuses control characters here, all else when composing
         try:
             node = loader.get_single_node()
             if node is None:
-                raise WorkloadError(
-                    "the workload is empty", where=str(path), fix="Start from a shipped one"
-                )
-            reader = _Reader(path, loader)
+                fix = "Start from a shipped one"
+                raise error(f"the {what} is empty", where=str(path), fix=fix)
+            reader = _Reader(path, loader, error)
             data = reader.value(node, ())
         finally:
             loader.dispose()
     except yaml.YAMLError as exc:
-        raise _syntax_error(path, exc) from exc
+        raise _syntax_error(path, exc, error) from exc
     except RecursionError as exc:
-        raise WorkloadError(
-            "the YAML is nested too deeply", where=str(path), fix="Flatten it"
-        ) from exc
+        raise error("the YAML is nested too deeply", where=str(path), fix="Flatten it") from exc
     return Document(path=path, data=data, lines=reader.lines)
 
 
-def _syntax_error(path: Path, exc: yaml.YAMLError) -> WorkloadError:
+def _syntax_error(path: Path, exc: yaml.YAMLError, error: type[UsageError]) -> UsageError:
     mark = getattr(exc, "problem_mark", None)
     problem = getattr(exc, "problem", None)
     if problem is None:
         problem = getattr(exc, "reason", "it cannot be read")
-    return WorkloadError(
+    return error(
         f"not valid YAML: {problem}",
         where=str(path) if mark is None else f"{path}:{mark.line + 1}",
         fix="Check the indentation, the colons and the quotes near that line",
@@ -116,8 +115,9 @@ def _syntax_error(path: Path, exc: yaml.YAMLError) -> WorkloadError:
 class _Reader:
     """Turns a tree of nodes into data, and keeps the lines."""
 
-    def __init__(self, path: Path, loader: _CoreLoader) -> None:
+    def __init__(self, path: Path, loader: _CoreLoader, error: type[UsageError]) -> None:
         self.lines: dict[KeyPath, int] = {(): 1}
+        self._kind = error
         self._path = path
         self._loader = loader
         self._open: set[int] = set()
@@ -165,5 +165,5 @@ class _Reader:
             found[key] = self.value(value_node, (*at, key))
         return found
 
-    def _error(self, what: str, node: yaml.Node, fix: str) -> WorkloadError:
-        return WorkloadError(what, where=f"{self._path}:{node.start_mark.line + 1}", fix=fix)
+    def _error(self, what: str, node: yaml.Node, fix: str) -> UsageError:
+        return self._kind(what, where=f"{self._path}:{node.start_mark.line + 1}", fix=fix)

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from profiler.errors import WorkloadError
-from profiler.workload.document import Document, KeyPath, read_document
+from profiler.workload.document import Document, read_document
+from profiler.workload.mistakes import first_mistake
 from profiler.workload.model import Workload
 from profiler.workload.near import did_you_mean
-from profiler.workload.sentences import sentences, shown
-from profiler.workload.strict import UNKNOWN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from pydantic_core import ErrorDetails
 
 OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -97,24 +94,8 @@ def _overridden(data: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 def _first_error(
     document: Document, given: Mapping[str, Any], exc: ValidationError
 ) -> WorkloadError:
-    """Return the error that stands first in the file; an unknown key explains others, so first."""
-    errors = exc.errors(include_url=False)
-
-    def order(error: ErrorDetails) -> tuple[bool, int]:
-        return error["type"] != UNKNOWN_KEY, document.locate(_key_path(error))[1]
-
-    error = min(errors, key=order)
-    key_path = _key_path(error)
-    what, fix = sentences(error)
+    mistake = first_mistake(document, exc)
     for name, overridden in OVERRIDES.items():
-        if name in given and key_path[:2] == overridden:
-            return WorkloadError(what, where=f"--{name.replace('_', '-')}", fix=fix)
-    written, line = document.locate(key_path)
-    if error["type"] not in {UNKNOWN_KEY, "missing"} and written:
-        what = f"{shown(written)}: {what}"
-    return WorkloadError(what, where=f"{document.path}:{line}", fix=fix)
-
-
-def _key_path(error: ErrorDetails) -> KeyPath:
-    """Return the path of the key to blame."""
-    return (*error["loc"], *error.get("ctx", {}).get("below", ()))
+        if name in given and mistake.key_path[:2] == overridden:
+            return WorkloadError(mistake.what, where=f"--{name.replace('_', '-')}", fix=mistake.fix)
+    return WorkloadError(mistake.with_key, where=mistake.where, fix=mistake.fix)

@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 _SECRET_KEYS = {("target", "url"), ("target", "headers")}
 _SHOWN_CHARACTERS = 60
-_GENERAL_FIX = "scenarios/README.md lists every key with its type"
-_MAPPING = ("the value should be a mapping of keys", _GENERAL_FIX)
+_GUIDE = "scenarios/README.md"
+_LISTS = "lists every key with its type"
 _LIST = ("the value should be a list", "Write each item after a '-'")
+_MAPPINGS = {"dict_type", "model_type"}
 _EXPECTED = {
-    "dict_type": _MAPPING,
-    "model_type": _MAPPING,
     "list_type": _LIST,
     "tuple_type": _LIST,
     "string_type": ("the value should be text", "Put it in quotes"),
@@ -29,8 +28,11 @@ _EXPECTED = {
 }
 
 
-def sentences(error: ErrorDetails) -> tuple[str, str]:
-    """Return what is wrong and what to do. What a secret's key holds is never quoted."""
+def sentences(error: ErrorDetails, guide: str = _GUIDE) -> tuple[str, str]:
+    """Return what is wrong and what to do. What a secret's key holds is never quoted.
+
+    `guide` is the document that lists the keys of the file.
+    """
     kind, context = error["type"], error.get("ctx", {})
     if kind == PROBLEM:
         return str(context["what"]), str(context["fix"])
@@ -42,9 +44,10 @@ def sentences(error: ErrorDetails) -> tuple[str, str]:
         known = str(context["expected"]).replace(" or ", ",").split(",")
         choices = [choice.strip(" '") for choice in known]
         return f"there is no {_value(error)}", did_you_mean(str(error["input"]), choices)
-    what, fix = _EXPECTED.get(
-        kind, (error["msg"].replace("Input should", "the value should"), _GENERAL_FIX)
-    )
+    said = error["msg"].replace("Input should", "the value should")
+    if kind in _MAPPINGS:
+        said = "the value should be a mapping of keys"
+    what, fix = _EXPECTED.get(kind, (said, f"{guide} {_LISTS}"))
     if error["loc"][:2] in _SECRET_KEYS:
         return what, fix
     return f"{what}, not {_value(error)}", fix
