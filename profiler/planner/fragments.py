@@ -52,13 +52,13 @@ def fragments(
     phase = rng.random((PHASES, interactions))
     window = np.floor(start_s[None, :] / window_s + phase[:, interaction]).astype(np.int64)
     # Each (phase, interaction, window) is one fragment.
-    base = np.arange(PHASES)[:, None] * interactions + interaction[None, :]
-    keys = np.stack([base.ravel(), window.ravel()])
-    _, place = np.unique(keys, axis=1, return_inverse=True)
+    owner = np.arange(PHASES)[:, None] * interactions + interaction[None, :]
+    window -= window.min()
+    _, place = np.unique(owner * (window.max() + 1) + window, return_inverse=True)
     place = place.ravel()
     count = int(place.max()) + 1
     summed = {
-        name: np.bincount(place, weights=np.tile(values, PHASES), minlength=count)
+        name: np.bincount(place, weights=np.tile(values, PHASES), minlength=count).astype(float)
         for name, values in amounts.items()
     }
     return Fragments(per_interaction=count / (PHASES * interactions), amounts=summed)
