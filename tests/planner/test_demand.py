@@ -131,3 +131,20 @@ def test_one_input_moves_and_the_others_stay(written):
     assert numbers["users.peak_concurrent"] == 900
     assert numbers["users.interactions_per_minute"] == 2
     assert numbers.get("users.think_time") is None
+
+
+def test_a_trace_tells_how_bursty_arrivals_are(written, tmp_path):
+    """Minutes of 2 and 6 in turn: mean 4, variance 4 x 12 / 11 of twelve; the last is not over."""
+    counts = [2, 6] * 6
+    times = [60 * minute + place for minute, count in enumerate(counts) for place in range(count)]
+    (tmp_path / "trace.csv").write_text("".join(f"{time}\n" for time in [*times, 720]))
+    text = LEAST.replace("3}", "3, burstiness: {trace: trace.csv}}")
+    found = load_demand(written(text)).demand.traffic.burstiness
+    assert found == Range(*[pytest.approx(12 / 11)] * 3)
+
+
+def test_a_trace_of_a_few_minutes_tells_nothing(written, tmp_path):
+    (tmp_path / "trace.csv").write_text("0\n70\n140\n")
+    text = LEAST.replace("3}", "3, burstiness: {trace: trace.csv}}")
+    with pytest.raises(PlanError, match="2 whole windows, 10 are needed"):
+        load_demand(written(text))
