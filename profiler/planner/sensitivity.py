@@ -7,7 +7,7 @@ that thing alone; that inputs move together is what the draws behind `ranges90` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from profiler.planner.inputs import OneAt, likely
 
@@ -75,12 +75,15 @@ class Turned:
         return abs(self.at_high.cost_total_usd - self.at_low.cost_total_usd)
 
 
+MeasuredField = Literal["llm_calls", "input_tokens", "output_tokens", "latency"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A measured mean that is turned: the field of `Change` that stands for it."""
 
     name: str
-    field: str
+    field: MeasuredField
     mean: float
     ci95: tuple[float, float] | None
 
@@ -142,9 +145,22 @@ def _of_profile(ask: Ask, measured: Measured) -> Turned:
         low=low,
         high=high,
         ends=ends,
-        at_low=ask(likely, Change(**{measured.field: low / measured.mean})),
-        at_high=ask(likely, Change(**{measured.field: high / measured.mean})),
+        at_low=ask(likely, _changed(measured, low)),
+        at_high=ask(likely, _changed(measured, high)),
     )
+
+
+def _changed(measured: Measured, mean: float) -> Change:
+    factor = mean / measured.mean
+    match measured.field:
+        case "llm_calls":
+            return Change(llm_calls=factor)
+        case "input_tokens":
+            return Change(input_tokens=factor)
+        case "output_tokens":
+            return Change(output_tokens=factor)
+        case "latency":
+            return Change(latency=factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
