@@ -186,7 +186,7 @@ def sums_of(rows: InteractionRows, calls: CallRows, usd_per_interaction: Floats)
             summed = np.bincount(
                 calls.interaction[of_model], weights=parts[part], minlength=len(kept)
             )
-            columns[f"{name}\t{part}"] = summed[kept]
+            columns[f"{name}\t{part}"] = summed[kept].astype(float)
     # Sessions are numbered densely again: some may have no interaction whose calls are known.
     _, session = np.unique(rows.session[kept], return_inverse=True)
     sums = session_sums(session.astype(np.int64), columns)

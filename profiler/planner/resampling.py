@@ -53,6 +53,7 @@ def session_sums(session: npt.NDArray[np.int64], columns: Mapping[str, Floats]) 
     where numbers were skipped, so number them densely.
     """
     count = int(session.max()) + 1 if len(session) else 0
-    sums = [np.bincount(session, weights=values, minlength=count) for values in columns.values()]
-    stacked = np.stack(sums, axis=1) if sums else np.zeros((count, 0))
+    stacked = np.zeros((count, len(columns)))
+    for place, values in enumerate(columns.values()):
+        stacked[:, place] = np.bincount(session, weights=values, minlength=count)
     return SessionSums(names=tuple(columns), sums=stacked)

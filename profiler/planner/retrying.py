@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from profiler.planner.arrivals import arrival_times
-from profiler.planner.attempts import Retrying
 from profiler.planner.simulate_limits import SimulatedLimit, simulate_limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from profiler.planner.attempts import Retrying
     from profiler.planner.estimates import Floats
     from profiler.planner.limit_fit import Counting
     from profiler.planner.limit_risk import CallSample
