@@ -1,4 +1,4 @@
-"""How many interactions the key numbers need before they can be used."""
+"""What to do for numbers that a profile lacks: how many interactions, and who would see them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from profiler.profile.distribution import MEAN_TOLERANCE, P95_TOLERANCE
+from profiler.profile.metrics import STATE_METRICS, TOKEN_PARTS, TOOL_METRICS
 
 if TYPE_CHECKING:
     from profiler.profile.distribution import Distribution
@@ -14,6 +15,61 @@ if TYPE_CHECKING:
 _KEY_MEANS = ("latency", "llm_calls", "input_tokens")
 _FEWEST_FOR_P95 = 72
 _ROUND_TO_DIGITS = 2
+
+_STREAMING = "stream: true in the workload, if the agent can"
+_CALLS = "--gateway (every LLM call), --otlp (spans), or a trace block in the agent's response"
+_TOOLS = "--otlp (spans), or a trace block in the agent's response"
+_PARTS = "--gateway, or a trace block in the agent's response"
+_STORES = "--otlp (database spans), --state (whole run), or a trace block in the agent's response"
+_GATEWAY = "--gateway (every LLM call)"
+_OPEN_LOOP = "--rate, which gives every interaction an intended start"
+_SUCCESS = "a run in which interactions succeed"
+_FAILURE = "a run in which interactions fail"
+_SESSIONS = "a run whose sessions come to their last turn"
+_PAUSES = "a workload with think_time and sessions of several turns"
+
+_OF_CLIENT = {
+    "latency": _SUCCESS,
+    "latency_failed": _FAILURE,
+    "scheduled_latency": _OPEN_LOOP,
+    "dispatch_delay": _OPEN_LOOP,
+    "time_to_first_token": _STREAMING,
+    "inter_token_latency": _STREAMING,
+    "client_user_tokens": _SUCCESS,
+    "client_history_tokens": _SUCCESS,
+    "client_output_tokens": _SUCCESS,
+}
+
+
+def shown_by(metric: str) -> str:
+    """Say what would show a metric that nobody observed, given by its path in the profile.
+
+    Paths are those of `named_distributions`, such as `interaction.input_tokens`.
+    """
+    section, _, name = metric.partition(".")
+    match section:
+        case "tools":
+            return _TOOLS
+        case "tool_round_trips":
+            return _GATEWAY
+        case "state":
+            return _STORES
+        case "session":
+            return _PAUSES if name == "think_time" else _SESSIONS
+        case "interaction":
+            return _shown_of_interaction(name)
+        case _:
+            return _CALLS
+
+
+def _shown_of_interaction(name: str) -> str:
+    if name in STATE_METRICS:
+        return _STORES
+    if name in TOOL_METRICS:
+        return _TOOLS
+    if name in TOKEN_PARTS or name == "counted_input_tokens":
+        return _PARTS
+    return _OF_CLIENT.get(name, _CALLS)
 
 
 def interactions_needed(profile: WorkloadProfile) -> int | None:

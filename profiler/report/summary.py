@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from profiler.profile.guidance import interactions_needed
+from profiler.profile.guidance import interactions_needed, shown_by
 from profiler.report.observations import Section, observer_facts, observer_sections
 from profiler.report.quantities import (
     NOTHING,
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 UNSTABLE = "≈"
 _MOST_TOOLS = 12
 _MOST_FAILURES = 5
-
-_STREAMING = "stream: true in the workload, if the agent can"
-_CALLS = "--gateway (every LLM call), --otlp (spans), or a trace block in the agent's response"
-_TOOLS = "--otlp (spans), or a trace block in the agent's response"
-_PARTS = "--gateway, or a trace block in the agent's response"
-_STORES = "--otlp (database spans), --state (whole run), or a trace block in the agent's response"
 
 _INTERACTION_ROWS = (
     ("latency", "latency", 0),
@@ -71,14 +65,14 @@ CALL_ROWS = (
     ("retry_time", "failed requests and waits"),
 )
 _OF_RETRIES = frozenset({"attempts", "retry_time"})
-_SHOWN_BY = (
-    ("time_to_first_token", "time to first token", _STREAMING),
-    ("llm_calls", "LLM calls", _CALLS),
-    ("tool_calls", "tool calls", _TOOLS),
-    ("input_tokens", "reported tokens", _CALLS),
-    ("counted_input_tokens", "input tokens by part", _PARTS),
-    ("state_reads", "state reads", _STORES),
-    ("state_writes", "state writes", _STORES),
+_ASKED_FOR = (
+    ("time_to_first_token", "time to first token"),
+    ("llm_calls", "LLM calls"),
+    ("tool_calls", "tool calls"),
+    ("input_tokens", "reported tokens"),
+    ("counted_input_tokens", "input tokens by part"),
+    ("state_reads", "state reads"),
+    ("state_writes", "state writes"),
 )
 
 
@@ -350,12 +344,12 @@ def _unobserved(profile: WorkloadProfile) -> tuple[str, ...]:
     if not profile.sample.succeeded:
         return ()
     missing: dict[str, list[str]] = {}
-    for name, label, shown_by in _SHOWN_BY:
+    for name, label in _ASKED_FOR:
         if name not in profile.interaction:
-            missing.setdefault(shown_by, []).append(label)
+            missing.setdefault(shown_by(f"interaction.{name}"), []).append(label)
     return tuple(
-        f"not observed: {', '.join(labels)}. Would show it: {shown_by}."
-        for shown_by, labels in missing.items()
+        f"not observed: {', '.join(labels)}. Would show it: {way}."
+        for way, labels in missing.items()
     )
 
 
