@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from profiler.clock import NS_PER_S
 from profiler.errors import PlanError
-from profiler.planner.demand import Demand
+from profiler.planner.demand import ArrivalTrace, Demand
+from profiler.planner.ranges import certain
+from profiler.workload.arrivals import read_arrivals
+from profiler.workload.dispersion import Windows
 from profiler.workload.document import read_document
 from profiler.workload.mistakes import first_mistake
 
@@ -38,4 +42,26 @@ def load_demand(path: Path) -> DemandFile:
     except ValidationError as exc:
         mistake = first_mistake(document, exc, guide=GUIDE)
         raise PlanError(mistake.with_key, where=mistake.where, fix=mistake.fix) from exc
+    if isinstance(trace := demand.traffic.burstiness, ArrivalTrace):
+        index = burstiness_of(path.parent / trace.trace)
+        traffic = demand.traffic.model_copy(update={"burstiness": certain(index)})
+        demand = demand.model_copy(update={"traffic": traffic})
     return DemandFile(path=path, data=document.data, demand=demand)
+
+
+def burstiness_of(trace: Path) -> float:
+    """Return the index of dispersion per minute of recorded arrivals, 1 at the least.
+
+    Arrivals more even than Poisson (an index below 1) are planned for as Poisson: a plan that
+    counts on evenness is hit by the first day without. Raises WorkloadError for a trace that cannot
+    be read, PlanError for one that is too short.
+    """
+    arrivals = read_arrivals(trace)
+    windows = Windows(60 * NS_PER_S)
+    for offset_s in arrivals.offsets_s:
+        windows.add(round(offset_s * NS_PER_S))
+    found = windows.dispersion
+    if found.index is None:
+        what = f"the trace has no burstiness per minute: {found.lacking}"
+        raise PlanError(what, where=str(trace), fix="Give a longer trace, or a number")
+    return max(1.0, found.index)
