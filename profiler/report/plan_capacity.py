@@ -13,8 +13,8 @@ from profiler.report.plan_words import (
     number,
     range_of,
     seconds,
-    share,
     spread,
+    utilization,
 )
 from profiler.report.quantities import printable, value_with_interval
 
@@ -49,7 +49,7 @@ _COUNTS: tuple[Field, ...] = (
 _TIMES: tuple[Field, ...] = (
     ("an interaction holds a slot, mean", _of(lambda found: seconds(found.service_mean_s))),
     ("its squared coefficient of variation", _of(lambda found: number(found.service_cv2))),
-    ("slots in use", _of(lambda found: spread(found, "utilization", share))),
+    ("slots in use", _of(lambda found: spread(found, "utilization", utilization))),
     ("wait for a slot, mean", _of(lambda found: estimate(found.wait_mean_s, "s"))),
     (
         "wait for a slot, p95",

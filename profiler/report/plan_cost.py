@@ -53,13 +53,15 @@ def _totals(plan: Plan) -> Table:
 
 
 def _both_ways(plan: Plan) -> Table:
-    """Return infrastructure, operations and total as planned, and run the other way."""
+    """Return what depends on who runs it, as planned and the other way; the API bill does not."""
     header, columns = [""], []
     names = ("infrastructure", "operations", "total")
+    ways = {"managed": "managed", "self": "self-run"}
     for scale in plan.scales:
         cost = scale.cost
-        other = "managed" if cost.run_by == "self" else "self"
-        header += [f"{factor(scale.factor)} {way}" for way in (f"{cost.run_by} (planned)", other)]
+        planned = ways.get(cost.run_by, printable(cost.run_by))
+        other = "managed" if cost.run_by == "self" else "self-run"
+        header += [f"{factor(scale.factor)} {way}" for way in (f"{planned} (planned)", other)]
         columns.append([money(getattr(cost, name)) for name in names])
         columns.append(
             [money(cost.alternative[n]) if n in cost.alternative else NOTHING for n in names]

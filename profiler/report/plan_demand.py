@@ -51,11 +51,11 @@ def demand_lines(plan: Plan, scale: Scale) -> list[str]:
     pace = f"{exact(demand.users)} users x {exact(demand.interactions_per_user_minute)}"
     pace += f" interactions/min = {exact(demand.interactions_per_minute)} interactions/min"
     called = f"x {exact(calls)} LLM calls per interaction{_measured(plan, 'llm_calls', calls)}"
-    called += f" = {exact(demand.llm_calls_per_minute)} LLM calls/min"
+    called += f" = {exact(demand.llm_calls_per_minute)} calls/min"
     return [
         pace + _pace(plan),
         called,
-        _product(plan, demand, "attempts", demand.attempts_per_minute, "requests"),
+        _requests(plan, demand),
         _product(plan, demand, "input_tokens", demand.input_tokens_per_minute, "input tokens"),
         _product(plan, demand, "output_tokens", demand.output_tokens_per_minute, "output tokens"),
         *(_model_line(name, scale) for name in demand.models if len(demand.models) > 1),
@@ -69,6 +69,12 @@ def _pace(plan: Plan) -> str:
         return ""
     thinking = seconds(demand.users.think_time.likely)
     return f" (each 60 s / (the answer's latency + {thinking} to think))"
+
+
+def _requests(plan: Plan, demand: DemandAtScale) -> str:
+    if demand.attempts_per_minute == demand.llm_calls_per_minute:
+        return f"one request per call = {exact(demand.attempts_per_minute)} requests/min"
+    return _product(plan, demand, "attempts", demand.attempts_per_minute, "requests")
 
 
 def _product(plan: Plan, demand: DemandAtScale, metric: str, result: float, noun: str) -> str:

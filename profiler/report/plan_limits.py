@@ -22,31 +22,22 @@ if TYPE_CHECKING:
 
     from profiler.planner.plan import LimitAtScale, Plan, RetriesAtScale, Scale
 
+_EXCEEDED = (
+    "How often a window of this length is asked for more than it admits. In a window that is "
+    "exceeded, most of what is asked may still pass."
+)
+_REJECTED = (
+    "Of all that is asked, the share that is over what its windows admit, before any retry. This "
+    "is what clients get as errors."
+)
+_LIMITED = (
+    "How much of the time a window's limit is used up already, so that whatever comes then is "
+    "rejected."
+)
 _BY_WINDOW = (
-    (
-        "Probability that a window is exceeded",
-        (
-            "How often a window of this length is asked for more than it admits. In a window that is "
-            "exceeded most of what is asked may still pass."
-        ),
-        "window_exceedance",
-    ),
-    (
-        "Share rejected",
-        (
-            "Of all that is asked, the share that is over what its windows admit, before any retry. "
-            "This is what users feel."
-        ),
-        "rejected_fraction",
-    ),
-    (
-        "Share of time limited",
-        (
-            "How much of the time a window's limit is used up already, so that whatever comes then is "
-            "rejected."
-        ),
-        "limited_time",
-    ),
+    ("Probability that a window is exceeded", _EXCEEDED, "window_exceedance"),
+    ("Share rejected", _REJECTED, "rejected_fraction"),
+    ("Share of time limited", _LIMITED, "limited_time"),
 )
 """Each number's name, what it means, and its field of a limit."""
 

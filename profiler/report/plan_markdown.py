@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, assert_never
 
 from profiler.report.markdown import bullets, escape
@@ -18,6 +19,8 @@ from profiler.report.quantities import printable
 if TYPE_CHECKING:
     from profiler.planner.plan import Plan
     from profiler.report.plan_blocks import Block, Part, Row
+
+_BACKTICKS = re.compile("`+")
 
 
 def plan_markdown(plan: Plan, *, command: str | None = None) -> str:
@@ -54,11 +57,18 @@ def _block(block: Block) -> str:
         case Items(lines):
             return "\n".join(bullets(lines))
         case Sums(lines):
-            return "\n".join(["```text", *lines, "```"])
+            return _fenced(lines)
         case Table():
             return _table(block)
         case _:
             assert_never(block)
+
+
+def _fenced(lines: tuple[str, ...]) -> str:
+    """Return lines as they are, behind a fence that none of them can close."""
+    longest = max((len(run) for line in lines for run in _BACKTICKS.findall(line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}text", *lines, fence])
 
 
 def _table(table: Table) -> str:

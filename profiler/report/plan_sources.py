@@ -12,6 +12,7 @@ from profiler.report.quantities import (
     plural,
     printable,
     quantity,
+    share_with_interval,
     value_with_interval,
     whole,
 )
@@ -50,6 +51,8 @@ def _row(found: Provenance) -> Row:
 def _value(found: Provenance) -> str:
     if found.unit == "s":
         return value_with_interval(found.value, found.ci95, "s")
+    if found.unit == "share":
+        return share_with_interval(found.value, found.ci95)
     text = quantity(found.value, "count")
     ends = "?" if found.ci95 is None else ", ".join(quantity(end, "count") for end in found.ci95)
     unit = "" if found.unit == "count" else f" {printable(found.unit, 24)}"

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from profiler.report.plan_demand import demand_lines, limit_sum
 from profiler.report.plan_sources import warning_lines
-from profiler.report.plan_verdict import answers, doubts, verdict_lines
+from profiler.report.plan_verdict import doubts, short_answers, verdict_lines
 from profiler.report.plan_words import factor, limit_unit
-from profiler.report.quantities import printable
+from profiler.report.quantities import NOTHING, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,13 +33,17 @@ def plan_report(plan: Plan) -> RenderableType:
         *(Text(text, style="bold red") for text in doubts(plan)),
         Text(f"Plan {printable(plan.name)}", style="bold"),
         *(Text(line) for scale in plan.scales for line in verdict_lines(plan, scale)),
-        _table(answers(plan)),
+        _table(short_answers(plan)),
         Text(f"At {factor(launch.factor)}", style="bold"),
-        *(Text(f"  {line}") for line in demand_lines(plan, launch)),
-        *(Text(f"  {line}") for line in _limits(plan, launch)),
+        *(_indented(line) for line in demand_lines(plan, launch)),
+        *(_indented(line) for line in _limits(plan, launch)),
         *_warnings(plan),
-        Text("(a to b): 90 % of the draws; [a, b]: 95 % interval of the simulation.", style="dim"),
+        Text(f"{NOTHING}: not known; plan.md says why, and has every number's range.", style="dim"),
     )
+
+
+def _indented(line: str) -> Padding:
+    return Padding(Text(line), (0, 0, 0, 2))
 
 
 def _table(found: plan_blocks.Table) -> Table:

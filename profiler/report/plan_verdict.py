@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 from profiler.report.plan_blocks import Items, Part, Table, by_scale, part
 from profiler.report.plan_stated import headroom_words
 from profiler.report.plan_words import (
+    between,
     estimate,
     exact,
     factor,
     limit_unit,
     money,
     nothing,
+    number,
     range_of,
     seconds,
     spread,
     utilization,
 )
-from profiler.report.quantities import plural, printable
+from profiler.report.quantities import NOTHING, plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from profiler.planner.plan import Binding, Plan, Scale, WorkersAtScale
+    from profiler.report.plan_words import Ranged
 
 NO_LIMIT = nothing("the demand names no limit")
 NO_USERS = nothing("users.monthly_active is not given")
@@ -52,6 +55,8 @@ def doubts(plan: Plan) -> list[str]:
 def verdict(plan: Plan) -> Part:
     """Return what binds and when, and what to provide, a line a scale; then the table."""
     lines = [line for scale in plan.scales for line in verdict_lines(plan, scale)]
+    if plan.warnings:
+        lines.append(f"{plural(len(plan.warnings), 'warning')}: see below, under Warnings.")
     return part("Verdict", Items(tuple(lines)), answers(plan))
 
 
@@ -81,7 +86,7 @@ def _binding_words(plan: Plan, scale: Scale) -> str:
         fits = "fits, but not within the headroom"
     else:
         fits = "fits"
-    binds = f"{binding_name(found)} binds, {utilization(found.utilization)} used"
+    binds = f"{binding_name(found)} binds at {utilization(found.utilization)}"
     return f"{fits}. {binds}: {_users_that_fit(found, plan)}."
 
 
@@ -122,6 +127,44 @@ def answers(plan: Plan) -> Table:
     )
 
 
+def short_answers(plan: Plan) -> Table:
+    """Return the same in columns of a terminal: ranges in rows of their own."""
+    return by_scale(
+        plan,
+        (
+            ("interactions/min", lambda scale: number(scale.demand.interactions_per_minute)),
+            ("LLM calls/min", lambda scale: number(scale.demand.llm_calls_per_minute)),
+            ("what binds", _with_binding(binding_name, NOTHING)),
+            ("used of it", _with_binding(lambda found: utilization(found.utilization), NOTHING)),
+            ("users that fit (headroom)", _with_binding(_both_users, NOTHING)),
+            ("workers", lambda scale: f"{scale.workers.count:,}{_missed(scale.workers)}"),
+            ("  90 % of draws", lambda scale: _interval(scale.workers, "count", number)),
+            ("answer latency p95", lambda scale: seconds(scale.workers.answer_latency_p95_s.value)),
+            ("API/month", lambda scale: money(scale.cost.api)),
+            ("infrastructure/month", lambda scale: money(scale.cost.infrastructure)),
+            ("operations/month", lambda scale: money(scale.cost.operations)),
+            ("total/month", lambda scale: money(scale.cost.total)),
+            ("  90 % of draws", lambda scale: _interval(scale.cost, "total", money)),
+            ("per active user", lambda scale: _or_dash(scale.cost.per_user)),
+            ("per interaction", lambda scale: money(scale.cost.per_interaction)),
+            ("margin per active user", lambda scale: _or_dash(scale.cost.margin_per_user)),
+        ),
+    )
+
+
+def _both_users(found: Binding) -> str:
+    return f"{found.max_users:,} ({found.max_users_within_headroom:,})"
+
+
+def _or_dash(usd: float | None) -> str:
+    return NOTHING if usd is None else money(usd)
+
+
+def _interval(block: Ranged, field: str, write: Callable[[float], str]) -> str:
+    interval = block.ranges90.get(field)
+    return NOTHING if interval is None else between(interval, write)
+
+
 def _of_demand(field: str) -> Callable[[Scale], str]:
     return lambda scale: spread(scale.demand, field)
 
@@ -130,8 +173,10 @@ def _of_cost(field: str) -> Callable[[Scale], str]:
     return lambda scale: spread(scale.cost, field, money)
 
 
-def _with_binding(write: Callable[[Binding], str]) -> Callable[[Scale], str]:
-    return lambda scale: NO_LIMIT if scale.binding is None else write(scale.binding)
+def _with_binding(
+    write: Callable[[Binding], str], without: str = NO_LIMIT
+) -> Callable[[Scale], str]:
+    return lambda scale: without if scale.binding is None else write(scale.binding)
 
 
 def workers_text(workers: WorkersAtScale) -> str:
@@ -139,7 +184,11 @@ def workers_text(workers: WorkersAtScale) -> str:
     text = f"{workers.count:,}{range_of(workers, 'count', lambda value: f'{value:,.0f}')}"
     if workers.slots > 1:
         text += f", {workers.slots} slots each"
-    return text if workers.meets_targets else f"{text}; target missed"
+    return text + _missed(workers)
+
+
+def _missed(workers: WorkersAtScale) -> str:
+    return "" if workers.meets_targets else "; target missed"
 
 
 def answer_text(workers: WorkersAtScale) -> str:

@@ -77,15 +77,19 @@ def money(usd: float) -> str:
     if size >= 0.9995:  # noqa: PLR2004 - $1.00
         return f"{sign}${size:.2f}"
     decimals = _SIGNIFICANT - 1 - math.floor(math.log10(size))
-    return f"{sign}${size:.{decimals}f}"
+    return f"{sign}${_cents(f'{size:.{decimals}f}')}"
+
+
+def _cents(text: str) -> str:
+    """Leave out zeros at the end, but not those of cents: `0.50`, `0.006`."""
+    whole, _, digits = text.partition(".")
+    return f"{whole}.{digits.rstrip('0'):0<2}"
 
 
 def exact_money(usd: str) -> str:
     """Write a decimal number of dollars with all its digits, cents at least: `$1,234.5678`."""
     amount = Decimal(usd)
-    text = f"{abs(amount):,f}"
-    whole, _, digits = text.partition(".")
-    return f"{'-' if amount < 0 else ''}${whole}.{digits.rstrip('0'):0<2}"
+    return f"{'-' if amount < 0 else ''}${_cents(f'{abs(amount):,f}')}"
 
 
 def bytes_text(count: float) -> str:
