@@ -62,6 +62,7 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
         folded.measured,
         {who: block.told.numbers for who, block in folded.blocks.items()},
     )
+    joint_calls = folded.joint.joint_calls(*_calls_of(view), list(folded.models))
     load = load_of_parts(_mode(folded), _text(folded.run.load, "arrivals"), (part,))
     return WorkloadProfile(
         schema_version=PROFILE_SCHEMA_VERSION,
@@ -83,6 +84,7 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
                 for name, who in view.chosen.items()
             }
         ),
+        joint_calls=joint_calls,
         observers=observers,
         ledger=ledger,
         reconciliation=with_causes(
@@ -115,6 +117,13 @@ def _read(file: Path) -> View:
         folded = fold(read_journal(file), str(file), keep_open=keep_open, believed=view.chosen)
         view = View.of(folded)
     return view
+
+
+def _calls_of(view: View) -> tuple[str | None, int]:
+    """Return whose LLM calls are believed, and how many of measured interactions that one saw."""
+    source = view.chosen.get("llm_calls")
+    calls = None if source is None else view.folded.calls.get(source)
+    return source, 0 if calls is None else sum(m.calls for m in calls.of_model.values())
 
 
 def _goodput(folded: Fold, duration_s: float) -> Goodput | None:

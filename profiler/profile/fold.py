@@ -256,7 +256,7 @@ class Fold:
     def _join(self, joined: Joined) -> None:
         row = joined.row
         assert row is not None  # noqa: S101 - for the type checker: only these are handed on
-        measured, ok, last_turn, turn, think, _, send, _, _, end, *_ = row
+        measured, ok, last_turn, _, think, _, send, _, _, end, *_ = row
         self._number += 1
         session = self.sessions.turn(joined.session, self._number, send, end)
         session.has_last_turn = session.has_last_turn or bool(last_turn)
@@ -275,9 +275,9 @@ class Fold:
         if think != MISSING:
             session.numbers.append(self.think_time[0])
             session.values.append(difference_us(think, 0))
-        self._fold(joined, row, session, ok=bool(ok), turn=turn)
+        self._fold(joined, row, session, ok=bool(ok))
 
-    def _fold(self, joined: Joined, row: Row, session: Session, *, ok: bool, turn: int) -> None:
+    def _fold(self, joined: Joined, row: Row, session: Session, *, ok: bool) -> None:
         population = _ALL | (_OK if ok else _FAILED)
         client = client_values(row)
         _add(session, self.client.series, client, population)
@@ -289,7 +289,7 @@ class Fold:
             self.comparisons.take(joined.trace, client, insides)
         if self.judge.objectives:
             self.judge.judge(session, client, insides, ok=ok)
-        self.joint.offer(joined, turn, ok=ok, client=client, insides=insides)
+        self.joint.offer(joined, row, client=client, insides=insides)
 
     def _fold_inside(
         self, observer: str, inside: Inside, row: Row, session: Session, population: int

@@ -184,8 +184,9 @@ def _total(metric: str, column: Sequence[int], required: Sequence[int] | None, t
         told.numbers.add(metric)
         return sum(column)
     known = [cell for cell in column if cell != MISSING]
-    if known:
-        told.numbers.add(metric)
+    if not known:  # most often what this provider never reports
+        return MISSING if required is None or any(required) else 0
+    told.numbers.add(metric)
     if required is None or any(
         needed and cell == MISSING for needed, cell in zip(required, column, strict=True)
     ):

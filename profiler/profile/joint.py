@@ -1,4 +1,7 @@
-"""One row per interaction: what a histogram of each metric cannot say of several together."""
+"""One row per interaction: what a histogram of each metric cannot say of several together.
+
+The calls of the same interactions, one row each, are in `joint_calls`.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from profiler.errors import ProfileError
 from profiler.profile.interactions import CLIENT_METRICS, INSIDE_METRICS
+from profiler.profile.joint_calls import CallReservoir, JointCalls, no_calls
 from profiler.profile.metrics import INTERACTION_METRICS
 from profiler.profile.model import Joint
-from profiler.profile.rows import MISSING, Names
+from profiler.profile.rows import MISSING, ROW_OK, ROW_SEND, ROW_TURN, Names
 from profiler.profile.sample import SCALES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from profiler.profile.joining import Joined
+    from profiler.profile.rows import Row
 
 LIMIT = 5000
 SEED = 1
@@ -55,20 +60,20 @@ class Reservoir:
         self._observers = Names()
         # Largest key first, as heapq keeps the smallest: of (-key, -number).
         self._heap: list[tuple[int, int, str, int, bool, array[int]]] = []
+        self._calls: dict[str, CallReservoir] = {}
         self.offered = 0
 
     def offer(
         self,
         joined: Joined,
-        turn: int,
+        row: Row,
         *,
-        ok: bool,
         client: list[int],
         insides: Mapping[str, list[int]],
     ) -> None:
-        """Take a measured interaction if its key is small enough. Values as in `interactions`.
+        """Take a measured interaction of that row if its key is small enough, and its LLM calls.
 
-        Times are of every row, failed ones too: `ok` tells them apart.
+        Values as in `interactions`. Times are of every row, failed ones too: `ok` tells them apart.
         """
         self.offered += 1
         key = _key(self._run, joined.trace)
@@ -81,11 +86,20 @@ class Reservoir:
         for number, values in zip(numbers, insides.values(), strict=True):
             first = len(_OF_CLIENT) + len(_OF_INSIDE) * number
             cells[first : first + len(_OF_INSIDE)] = array("q", _inside_cells(values))
-        item = (-key, -self.offered, joined.session, turn, ok, cells)
+        item = (-key, -self.offered, joined.session, row[ROW_TURN], bool(row[ROW_OK]), cells)
         if is_full:
             heapreplace(self._heap, item)
         else:
             heappush(self._heap, item)
+        for observer, inside in joined.inside.items():
+            if inside.llm_calls:
+                calls = self._calls.get(observer)
+                if calls is None:
+                    calls = self._calls[observer] = CallReservoir()
+                calls.offer(key, row[ROW_SEND], inside.llm_calls)
+        if is_full:
+            for calls in self._calls.values():
+                calls.keep_below(1 - self._heap[0][0])
 
     def joint(self, chosen: Mapping[str, tuple[str, bool]]) -> Joint:
         """Return the sample. `chosen`: metric to whose values, and whether seen from inside.
@@ -105,6 +119,19 @@ class Reservoir:
             columns=COLUMNS, rows=tuple(rows), population=self.offered, limit=LIMIT, seed=SEED
         )
 
+    def joint_calls(self, source: str | None, population: int, models: Sequence[str]) -> JointCalls:
+        """Return the LLM calls that an observer saw of the sample's interactions, before `joint`.
+
+        `source` is None where nobody watched LLM calls, `population` are all that it saw of
+        measured interactions, `models` are the models' names by number.
+        """
+        if source is None:
+            return no_calls()
+        largest = -self._heap[0][0] if self.offered > len(self._heap) else None
+        calls = self._calls.pop(source, CallReservoir())
+        self._calls.clear()
+        return calls.section(source, population, largest, models)
+
     def _place(self, metric: str, chosen: tuple[str, bool] | None) -> int | None:
         if chosen is None:
             return None
@@ -113,6 +140,11 @@ class Reservoir:
             return _OF_CLIENT.index(metric)
         number = self._observers[observer]
         return len(_OF_CLIENT) + len(_OF_INSIDE) * number + _OF_INSIDE.index(metric)
+
+
+def largest_key(joint: Joint) -> int | None:
+    """Return the key of the last row; None where all interactions have one."""
+    return joint.rows[-1][0] if joint.population > len(joint.rows) and joint.rows else None
 
 
 def _cell(cells: array[int], place: int | None, per_unit: int) -> float | int | None:

@@ -69,7 +69,7 @@ class LedgerTally:
         """Take a call that succeeded."""
         self.successful_calls += 1
         parts = row[CALL_PARTS]
-        reported, output, _, reasoning = row[CALL_USAGE]
+        reported, output, _, reasoning, _ = row[CALL_USAGE]
         if reported != MISSING and MISSING not in parts:
             system, tool_schemas, history, user, tool_results, overhead = parts
             messages = system + history + user + tool_results

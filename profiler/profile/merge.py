@@ -21,7 +21,8 @@ from profiler.errors import ProfileError
 from profiler.profile.burstiness import merge_burstiness
 from profiler.profile.causes import with_causes
 from profiler.profile.goodput import merge_goodputs
-from profiler.profile.joint import merge_joints
+from profiler.profile.joint import largest_key, merge_joints
+from profiler.profile.joint_calls import merge_joint_calls
 from profiler.profile.ledger import merge_ledgers
 from profiler.profile.load import load_of_parts
 from profiler.profile.metrics import INTERACTION_METRICS
@@ -77,6 +78,7 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
         [profile.observers for profile in every],
         [profile.sample.interactions for profile in every],
     )
+    joint = merge_joints(profile.joint for profile in every)
     load = load_of_parts(first.load.mode, first.load.arrivals, run.parts)
     return WorkloadProfile(
         schema_version=first.schema_version,
@@ -108,7 +110,10 @@ def merge_profiles(profiles: Sequence[WorkloadProfile]) -> WorkloadProfile:
             )
             for model in _keys(profile.rate_limits for profile in every)
         },
-        joint=merge_joints(profile.joint for profile in every),
+        joint=joint,
+        joint_calls=merge_joint_calls(
+            (profile.joint_calls for profile in every), largest_key(joint)
+        ),
         observers=observers,
         ledger=ledger,
         reconciliation=with_causes(

@@ -88,6 +88,7 @@ INTERACTION_METRICS: dict[str, Metric] = {
         _metric("output_tokens", "tokens", "reported", "measured", "output, reasoning included"),
         _metric("cached_input_tokens", "tokens", "reported", "measured", "input read from a cache"),
         _metric("reasoning_tokens", "tokens", "reported", "measured", "output not shown"),
+        _metric("cache_write_tokens", "tokens", "reported", "measured", "input put into a cache"),
         _metric("counted_input_tokens", "tokens", "counted", "measured", "sum of the parts below"),
         _metric("system_tokens", "tokens", "counted", "measured", "system messages"),
         _metric("tool_schema_tokens", "tokens", "counted", "measured", "tool schemas"),
@@ -113,7 +114,10 @@ TOKEN_PARTS = {
 }
 """Interaction metric: field of `TokenParts`."""
 
-USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+USAGE = (
+    *("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens"),
+    "cache_write_tokens",
+)
 
 CALL_METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -147,6 +151,7 @@ CALL_METRICS: dict[str, Metric] = {
         _metric("output_tokens", "tokens", "reported", "succeeded", "output"),
         _metric("cached_input_tokens", "tokens", "reported", "succeeded", "input read from cache"),
         _metric("reasoning_tokens", "tokens", "reported", "succeeded", "output not shown"),
+        _metric("cache_write_tokens", "tokens", "reported", "succeeded", "input put into a cache"),
     )
 }
 

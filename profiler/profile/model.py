@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from profiler.errors import ProfileError
 from profiler.profile.burstiness import Burstiness  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Clusters, Distribution, Strict
+from profiler.profile.joint_calls import JointCalls  # noqa: TC001 - pydantic reads it
 from profiler.profile.ledger import Ledger  # noqa: TC001 - pydantic reads it
 from profiler.profile.observing import ObserverReport  # noqa: TC001 - as above
 from profiler.profile.rate_limits import RateLimitInfo  # noqa: TC001 - as above
@@ -277,6 +278,11 @@ class WorkloadProfile(Strict):
         description="by model; one that showed no 429 and no rate-limit header has its calls only"
     )
     joint: Joint = Field(description="a sample of interactions, metric beside metric")
+    joint_calls: JointCalls | None = Field(
+        default=None,
+        description="the LLM calls of the interactions in `joint`, one by one; absent in older "
+        "profiles, and where one of them was merged",
+    )
     observers: dict[str, ObserverReport] = Field(
         default_factory=dict, description="what each observer but the client saw, and its limits"
     )
@@ -297,19 +303,22 @@ class WorkloadProfile(Strict):
 
 
 def dump_profile(profile: WorkloadProfile) -> bytes:
-    """Encode a profile as JSON: sorted keys, two spaces, each joint row on one line.
+    """Encode a profile as JSON: sorted keys, two spaces, each joint row or call on one line.
 
     Equal profiles give equal bytes.
     """
     # The rows are most of a profile, and plain already: encoded one by one, no copy of all is made.
-    plain = profile.model_dump(mode="json", exclude={"joint": {"rows"}})
-    for name in ("burstiness", "goodput"):
+    sampled = {"joint": profile.joint, "joint_calls": profile.joint_calls}
+    plain = profile.model_dump(mode="json", exclude={name: {"rows"} for name in sampled})
+    for name in ("joint_calls", "burstiness", "goodput"):
         if plain[name] is None:
             del plain[name]
     # As text: the bytes that orjson returns keep alive the 4 kB that they were written into.
-    plain["joint"]["rows"] = [
-        orjson.Fragment(orjson.dumps(row).decode()) for row in profile.joint.rows
-    ]
+    for name, section in sampled.items():
+        if section is not None:
+            plain[name]["rows"] = [
+                orjson.Fragment(orjson.dumps(row).decode()) for row in section.rows
+            ]
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(plain, option=options)
 

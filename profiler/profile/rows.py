@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from profiler.errors import ProfileError
-from profiler.measure.records import Outcome, Phase, RateLimit, StateKind
+from profiler.measure.records import Outcome, Phase, RateLimit, StateKind, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,15 +31,19 @@ MISSING = -(2**63)
 STATE_KINDS = tuple(StateKind)
 NO_MODEL = "(not reported)"
 
+# Where a row of an interaction (`interaction_row`) has what.
+ROW_OK, ROW_TURN, ROW_SEND = 1, 3, 6
+
 # Where a row of an LLM call (`llm_call_row`) has what.
 CALL_OK, CALL_MODEL, CALL_START, CALL_FIRST, CALL_END, CALL_ATTEMPTS, CALL_LAST_START = range(7)
-CALL_USAGE = slice(7, 11)
-CALL_PARTS = slice(11, 17)
-CALL_COUNTED_OUTPUT = 17
+CALL_USAGE = slice(7, 12)
+CALL_PARTS = slice(12, 18)
+CALL_COUNTED_OUTPUT = 18
+CALL_ON_AGENT_CLOCK = 19
 
 _OF_RATE_LIMIT = attrgetter(*(header.name for header in fields(RateLimit)))
 _NO_CLIENT = (MISSING,) * 3
-_NO_USAGE = (MISSING,) * 4
+_NO_USAGE = (MISSING,) * 5
 _NO_PARTS = (MISSING,) * 6
 _NS_PER_US = 1000
 
@@ -65,7 +69,7 @@ def row_of(cells: Iterable[int | None]) -> Row:
 
 
 def interaction_row(record: Interaction) -> Row:
-    """Return measured, ok, last_turn, turn, think time, five times, 3 counted and 4 reported."""
+    """Return measured, ok, last_turn, turn, think time, five times, 3 counted and 5 reported."""
     counted, usage = record.counted, record.usage
     return row_of(
         (
@@ -88,6 +92,7 @@ def interaction_row(record: Interaction) -> Row:
                     usage.output_tokens,
                     usage.cached_input_tokens,
                     usage.reasoning_tokens,
+                    usage.cache_write_tokens,
                 )
             ),
         )
@@ -95,7 +100,7 @@ def interaction_row(record: Interaction) -> Row:
 
 
 def llm_call_row(record: LlmCall, model: int) -> Row:
-    """Return ok, model, 3 times, attempts, last start, 4 reported, 6 counted by part, output."""
+    """Return ok, model, 3 times, attempts, last start, 5 reported, 7 counted, whose clock."""
     usage, parts = record.usage, record.tokens
     return row_of(
         (
@@ -114,6 +119,7 @@ def llm_call_row(record: LlmCall, model: int) -> Row:
                     usage.output_tokens,
                     usage.cached_input_tokens,
                     usage.reasoning_tokens,
+                    usage.cache_write_tokens,
                 )
             ),
             *(
@@ -129,6 +135,7 @@ def llm_call_row(record: LlmCall, model: int) -> Row:
                 )
             ),
             record.counted_output,
+            record.clock is Timeline.AGENT,
         )
     )
 

@@ -49,6 +49,9 @@ class TokenSums(Strict):
     output_tokens: int | None = Field(description="reasoning included; null as above")
     cached_input_tokens: int | None = Field(description="read from a cache; null as above")
     reasoning_tokens: int | None = Field(description="output not shown; null as above")
+    cache_write_tokens: int | None = Field(
+        default=None, description="input put into a cache; null as above"
+    )
     unreported_calls: int = Field(
         description="calls that succeeded and have no input or no output tokens: in no sum here"
     )

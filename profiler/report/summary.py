@@ -48,6 +48,7 @@ _INTERACTION_ROWS = (
     ("tool_time", "tool time", 1),
     ("input_tokens", "input tokens", 0),
     ("cached_input_tokens", "of them cached", 1),
+    ("cache_write_tokens", "of them written to a cache", 1),
     ("counted_input_tokens", "input tokens, counted", 0),
     ("system_tokens", "system", 1),
     ("history_tokens", "history", 1),
@@ -61,6 +62,7 @@ _INTERACTION_ROWS = (
     ("state_writes", "state writes", 0),
 )
 _STATE = frozenset({"state_reads", "state_writes"})
+_ONLY_IF_ANY = frozenset({"cached_input_tokens", "cache_write_tokens"})
 CALL_ROWS = (
     ("latency", "latency"),
     ("time_to_first_token", "time to first token"),
@@ -275,8 +277,7 @@ def _source(distribution: Distribution) -> str:
 def _interaction_rows(profile: WorkloadProfile) -> tuple[Row, ...]:
     metrics = profile.interaction
     hidden = {"client_output_tokens"} if "output_tokens" in metrics else set()
-    if "cached_input_tokens" in metrics and not metrics["cached_input_tokens"].max:
-        hidden.add("cached_input_tokens")
+    hidden |= {name for name in _ONLY_IF_ANY if name in metrics and not metrics[name].max}
     attempts, calls = metrics.get("attempts"), metrics.get("llm_calls")
     if attempts and calls and attempts.clusters.sum_s == calls.clusters.sum_s:
         hidden.add("attempts")

@@ -40,11 +40,12 @@ _MOST_TOOLS = 12
 _TOKEN_ROWS = (
     ("input_tokens", "input tokens"),
     ("cached_input_tokens", "of them cached"),
+    ("cache_write_tokens", "of them written to a cache"),
     ("output_tokens", "output tokens"),
     ("reasoning_tokens", "of them reasoning"),
 )
 _OF_RETRIES = frozenset({"attempts", "retry_time"})
-_ONLY_IF_ANY = frozenset({"cached_input_tokens", "reasoning_tokens"})
+_ONLY_IF_ANY = frozenset({"cached_input_tokens", "cache_write_tokens", "reasoning_tokens"})
 _AMOUNTS = (
     ("requests", "requests"),
     ("input_tokens", "input tokens"),

@@ -24,13 +24,14 @@ from tests.profile.journals import interaction, llm_call, state_op, tool_call, w
 TOP_LEVEL = {
     *("schema_version", "kind", "run", "sample", "load", "interaction", "llm_call", "models"),
     *("tools", "state", "session", "rate_limits", "joint", "reconciliation", "trust"),
-    *("tool_round_trips", "observers", "ledger", "burstiness"),
+    *("tool_round_trips", "observers", "ledger", "burstiness", "joint_calls"),
 }
 SINCE_THEN = {
     "tool_round_trips",
     "observers",
     "ledger",
     "burstiness",
+    "joint_calls",
 }  # not in the first profiles of version 1
 
 

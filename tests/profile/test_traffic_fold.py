@@ -56,6 +56,7 @@ def test_tokens_are_those_reported(traffic: Traffic):
         "output_tokens": 100,
         "cached_input_tokens": 50,
         "reasoning_tokens": None,
+        "cache_write_tokens": None,
         "unreported_calls": 0,
     }
 
