@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from profiler.planner.estimates import Floats
+if TYPE_CHECKING:
+    from profiler.planner.estimates import Floats
 
 BLOCK_S = 60.0
 

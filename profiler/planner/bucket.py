@@ -7,11 +7,12 @@ during the refill of one token and W the scale function of M/D/1,
     refused = 1 - W(K) / (1 + x W(K)) = (1 - (1 - x) W(K)) / (1 + x W(K)).
 
 W is usually written as an alternating sum, which loses every digit for bursts of some dozens. At
-whole numbers, W(n) = q(0) + ... + q(n), q being the stationary measure of M/D/1's embedded chain with
-q(0) = 1 (n or fewer in the system is a workload of n or less), and cutting between j and j + 1 gives q
-by a recursion of positive terms. The q(j) soon fall (or rise) by a constant factor 1/z, z being the
-other root of z = exp(x (z - 1)); from there on the sums are geometric. So a burst of a million takes
-as long as one of a hundred, and a refused share of 1e-30 has as many digits as one of a half.
+whole numbers, W(n) = q(0) + ... + q(n), q being the stationary measure of M/D/1's embedded chain
+with q(0) = 1 (n or fewer in the system is a workload of n or less), and cutting between j and j + 1
+gives q by a recursion of positive terms. The q(j) soon fall (or rise) by a constant factor 1/z, z
+being the other root of z = exp(x (z - 1)); from there on the sums are geometric. So a burst of a
+million takes as long as one of a hundred, and a refused share of 1e-30 has as many digits as one of
+a half.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def probability(k: int, mean: float, fano: float) -> float:
     weight = mean + spread * k
     exponent = -_stirling_error(k) - weight / fano * _deviance((k - mean) / weight)
     if spread:
-        # The part of the gamma distributed rate; gone as its shape, mean / spread, goes to infinity.
+        # The part of the gamma distributed rate; gone as its shape, mean / spread, grows.
         exponent += _stirling_error(weight / spread) - _stirling_error(mean / spread)
         exponent -= weight / (spread * fano) * _deviance((mean - k) * spread / weight)
     return math.exp(exponent) * math.sqrt(mean / (weight * 2 * math.pi * k))

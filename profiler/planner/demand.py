@@ -159,6 +159,8 @@ class Price(Strict):
     """Of a token written to the cache; None: as `input`."""
     request: Usd | None = None
     """Dollars per request; None: nothing."""
+    batch_discount: Share | None = None
+    """Off all of these through the provider's batch interface; None: not known."""
 
 
 class Model(Strict):
@@ -247,6 +249,8 @@ class Value(Strict):
 
     per_user_month: Usd | None = None
     per_interaction: Usd | None = None
+    target_margin: Share = certain(0.0)
+    """Share of the value that is to be left when all costs are paid."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

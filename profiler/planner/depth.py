@@ -48,7 +48,7 @@ def waiting_over_time(arrivals_s: Floats, starts_s: Floats, cuts_s: Floats) -> D
     cells = batches[is_inside] * columns + depths[is_inside]
     rows = len(cuts_s) - 1
     seconds = np.bincount(cells, weights=np.diff(times)[is_inside], minlength=rows * columns)
-    return DepthOverTime(seconds.reshape(rows, columns))
+    return DepthOverTime(seconds.astype(np.float64).reshape(rows, columns))
 
 
 def _not_exceeded(seconds: Floats, share: float) -> float:

@@ -83,8 +83,8 @@ def limited_time_share(
 ) -> float:
     """Return the expected share of a window's time that is left when its requests are used up.
 
-    The integral over u from 0 to 1 of P(N(u) >= admitted), N(u) being the arrivals up to then. Given
-    the window's rate they are Poisson, so it is E[(N - admitted)+ / rate]: the excess under a
+    The integral over u from 0 to 1 of P(N(u) >= admitted), N(u) being the arrivals up to then.
+    Given the window's rate they are Poisson, so it is E[(N - admitted)+ / rate]: the excess under a
     gamma distribution whose shape is less by one.
     """
     mean, admitted = _window(rate, limit, window_s, fano)
@@ -104,8 +104,8 @@ def limited_time_share(
 def bucket_rejection(rate: float, refill_rate: float, burst: int) -> float:
     """Return the share of requests that a token bucket refuses. Exact, for Poisson arrivals.
 
-    The bucket holds at most `burst` whole tokens and refills continuously, `refill_rate` a minute; a
-    request takes one token, a refused one none. It is also the share of TIME with less than one
+    The bucket holds at most `burst` whole tokens and refills continuously, `refill_rate` a minute;
+    a request takes one token, a refused one none. It is also the share of TIME with less than one
     token in the bucket: Poisson arrivals see time averages.
 
     A limit of L a minute with w seconds' worth of burst: `refill_rate` L, `burst` L x w / 60.
@@ -193,6 +193,6 @@ def _last(highest: float, holds: Callable[[float], bool]) -> float:
             low = middle
         else:
             high = middle
-        if high - low <= 1e-13 * high:  # noqa: PLR2004 - beyond the digits of the share itself
+        if high - low <= 1e-13 * high:
             break
     return low

@@ -1,7 +1,9 @@
 """The profile's own uncertainty, carried into a plan: its sessions drawn again.
 
 Interactions of a session depend on each other, so whole sessions are drawn with replacement (the
-cluster bootstrap: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
+cluster bootstrap: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8),
+one fewer than there are: the variance between draws is then the estimator's, without bias (Rao and
+Wu, Resampling inference with complex survey data, JASA 83, 1988, section 2).
 Every average of a plan is a ratio of sums over interactions, so the sums of each session are all
 that a draw has to look at.
 """
@@ -29,10 +31,12 @@ class SessionSums:
     sums: Floats
 
     def drawn(self, rng: np.random.Generator) -> dict[str, float]:
-        """Return the totals of as many sessions as there are, drawn with replacement."""
+        """Return the totals of sessions drawn again. One session alone tells of no variance."""
         count = len(self.sums)
-        times = np.bincount(rng.integers(0, count, count), minlength=count)
-        return self._named(times @ self.sums)
+        if count < 2:  # noqa: PLR2004 - one that is left out of two
+            return self.totals()
+        times = np.bincount(rng.integers(0, count, count - 1), minlength=count)
+        return self._named(times * (count / (count - 1)) @ self.sums)
 
     def totals(self) -> dict[str, float]:
         """Return the totals of the sample as it is."""

@@ -1,12 +1,10 @@
-"""The demand file that ships: to read, and to start from."""
+"""The demand file that ships: commented, and runs with any profile whose model it names."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
-SAMPLE = "demand.sample.yaml"
-
 
 def sample_demand() -> str:
-    """Return the commented demand file that fits the sample profile."""
-    return files("profiler.planner").joinpath("data", SAMPLE).read_text(encoding="utf-8")
+    """Return the text of the commented sample demand."""
+    return files("profiler.planner").joinpath("data/demand.sample.yaml").read_text("utf-8")

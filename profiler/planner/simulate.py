@@ -14,20 +14,25 @@ search finds the fewest servers, and more load never needs fewer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heapreplace
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from profiler.planner import queueing
 from profiler.planner.arrivals import arrival_times, given_times
 from profiler.planner.depth import waiting_over_time
 from profiler.planner.estimates import BATCHES, Estimate, Floats, of_batches, of_ratio
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike
+
 PERCENTILES = (50, 95, 99)
-_LEAST = 10 * BATCHES
+LEAST = 10 * BATCHES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +116,7 @@ def simulate_queue(
     if load >= 1 and queue_limit is None:
         return _overloaded(servers, load, waits_s, depths)
     first = _first_counted(len(arrivals), warmup_share)
-    return _observe(
-        _run(arrivals, services, servers, queue_limit), servers, first, waits_s, depths
-    )
+    return _observe(_run(arrivals, services, servers, queue_limit), servers, first, waits_s, depths)
 
 
 def servers_for_simulated(
@@ -132,10 +135,10 @@ def servers_for_simulated(
     """Return the fewest servers whose simulated waits and responses meet the targets (seconds).
 
     Targets that are None are not asked for. `load_factor` makes the same arrivals come that much
-    faster, bursts included. None where no number of servers would do: the service alone takes longer
-    than `response_p95_s`. Never so few servers that a run of so many `interactions` would be over
-    before the queue had grown to what it comes to (`_busiest`); with 200,000 of them that is beyond
-    99 % utilization. Raises `ValueError` as `simulate_queue` does, and without a target.
+    faster, bursts included. None where no number of servers would do: the service alone takes
+    longer than `response_p95_s`. Never so few servers that a run of so many `interactions` would be
+    over before the queue had grown to what it comes to (`_busiest`): with 200,000 of them, beyond 99
+    % utilization. Raises `ValueError` as `simulate_queue` does, and without a target.
     """
     if wait_p95_s is None and response_p95_s is None:
         raise ValueError("give wait_p95_s, response_p95_s or both")
@@ -192,7 +195,7 @@ def _starts(arrivals: list[float], services: list[float], servers: int) -> list[
     append = starts.append
     for arrival, service in zip(arrivals, services, strict=True):
         start = free[0]
-        if start < arrival:
+        if start < arrival:  # noqa: PLR1730 - max() would take a third of the time
             start = arrival
         heapreplace(free, start + service)
         append(start)
@@ -227,7 +230,7 @@ def _observe(
     edges = np.linspace(first, len(run.arrivals), BATCHES + 1).astype(np.int64)
     is_in = ~np.isnan(run.starts)
     waits, responses = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         part = slice(low, high)
         waits.append((run.starts[part] - run.arrivals[part])[is_in[part]])
         responses.append(waits[-1] + run.services[part][is_in[part]])
@@ -246,7 +249,9 @@ def _observe(
         wait_percentiles_s=_percentiles(waits),
         response_mean_s=_mean(responses),
         response_percentiles_s=_percentiles(responses),
-        wait_exceeds={t: _mean([(batch > t).astype(np.float64) for batch in waits]) for t in waits_s},
+        wait_exceeds={
+            t: _mean([(batch > t).astype(np.float64) for batch in waits]) for t in waits_s
+        },
         waiting_mean=depth.mean(),
         waiting_percentiles={p: depth.percentile(p) for p in PERCENTILES},
         waiting_exceeds={n: depth.exceeds(n) for n in depths},
@@ -333,18 +338,22 @@ def _arrivals(
 ) -> Floats:
     if (rate_per_s is None) == (arrivals_s is None):
         raise ValueError("give either arrival_rate_per_s or arrivals_s")
-    queueing.whole("interactions", interactions, least=_LEAST)
+    queueing.whole("interactions", interactions, least=LEAST)
     if rate_per_s is not None:
         return arrival_times(rng, rate_per_s=rate_per_s, count=interactions, fano=fano)
     times = given_times(np.asarray(arrivals_s, dtype=np.float64))
-    if len(times) < _LEAST:
-        raise ValueError(f"arrivals_s holds {len(times)} times: for an interval it takes {_LEAST}")
+    if len(times) < LEAST:
+        raise ValueError(f"arrivals_s holds {len(times)} times: for an interval it takes {LEAST}")
     return times
 
 
 def _services(service_times_s: ArrayLike, count: int, seed: int) -> Floats:
     measured = np.asarray(service_times_s, dtype=np.float64)
-    if measured.ndim != 1 or not len(measured) or not (np.isfinite(measured) & (measured >= 0)).all():
+    if (
+        measured.ndim != 1
+        or not len(measured)
+        or not (np.isfinite(measured) & (measured >= 0)).all()
+    ):
         raise ValueError("service_times_s has to hold finite times from 0 s on, at least one")
     if not measured.any():
         raise ValueError("service_times_s are all 0")

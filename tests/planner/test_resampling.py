@@ -16,24 +16,25 @@ def test_the_sample_as_it_is_keeps_its_totals():
 
 
 def test_sessions_are_drawn_whole():
-    sums = session_sums(
-        SESSION, {"count": np.ones(6), "tokens": np.array([1.0, 2, 10, 100, 200, 300])}
-    )
-    per_session = {(2, 3), (1, 10), (3, 600)}
+    """Of three sessions two are drawn, each counting 3 / 2."""
+    tokens = np.array([1.0, 2, 10, 100, 200, 300])
+    sums = session_sums(SESSION, {"count": np.ones(6), "tokens": tokens})
+    each = [(2, 3), (1, 10), (3, 600)]
+    pairs = {(1.5 * (a[0] + b[0]), 1.5 * (a[1] + b[1])) for a in each for b in each}
     rng = np.random.default_rng(3)
-    combined = {
-        (sum(a for a, _ in three), sum(b for _, b in three))
-        for three in [(x, y, z) for x in per_session for y in per_session for z in per_session]
-    }
-    for _ in range(50):
-        drawn = sums.drawn(rng)
-        assert (drawn["count"], drawn["tokens"]) in combined
+    found = {(drawn["count"], drawn["tokens"]) for drawn in (sums.drawn(rng) for _ in range(200))}
+    assert found == pairs
+
+
+def test_one_session_alone_tells_of_no_variance():
+    sums = session_sums(np.zeros(4, dtype=np.int64), {"tokens": np.arange(4.0)})
+    assert sums.drawn(np.random.default_rng(1)) == {"tokens": 6}
 
 
 def test_the_spread_of_a_mean_is_that_of_independent_sessions():
     """100 sessions of one interaction, variance 9: the mean's standard error is 3 / 10 = 0.3."""
     values = np.random.default_rng(7).normal(50, 3, 100)
-    values = (values - values.mean()) / values.std() * 3 + 50
+    values = (values - values.mean()) / values.std(ddof=1) * 3 + 50
     sums = session_sums(np.arange(100), {"value": values})
     rng = np.random.default_rng(11)
     means = [sums.drawn(rng)["value"] / 100 for _ in range(4000)]
