@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from profiler.errors import PlanError
 from profiler.planner.behaviour import Behaviour, ModelUse
 from profiler.planner.limit_risk import CallSample
 from profiler.planner.resampling import SessionSums, session_sums
@@ -14,7 +15,10 @@ from profiler.planner.resampling import SessionSums, session_sums
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy.typing as npt
+
     from profiler.planner.estimates import Floats
+    from profiler.planner.measured import Measured
     from profiler.planner.sampled import CallRows, InteractionRows
     from profiler.planner.sensitivity import Change
 
@@ -160,8 +164,87 @@ def _starts(calls: CallRows) -> Floats:
     return np.where(np.isnan(calls.start_s), one_by_one, calls.start_s)
 
 
+def agent_of(measured: Measured, usd_per_interaction: Floats) -> Agent:
+    """Return the agent of a profile; `usd_per_interaction` as in `sums_of`.
+
+    Raises PlanError for a metric that a plan cannot do without, and that nobody observed.
+    """
+    rows, calls = measured.interactions, measured.calls
+    latency = measured.figure("interaction.latency.mean", calculation="the number of workers")
+    session = measured.session_interactions
+    reads, writes = (_operations(measured, name) for name in ("reads", "writes"))
+    behaviour = Behaviour(
+        models=_models(measured),
+        latency_s=latency.value,
+        state_reads=reads,
+        state_writes=writes,
+        session_interactions=1.0 if session is None else session.value,
+    )
+    succeeded = rows.ok & ~np.isnan(rows.latency_s)
+    if not succeeded.any():
+        fix = "Measure again: a plan is of answers that come"
+        raise PlanError("the profile has no interaction that succeeded", fix=fix)
+    return Agent(
+        behaviour=behaviour,
+        rows=rows,
+        calls=calls,
+        service_times_s=rows.latency_s[succeeded],
+        call_latency_s=_call_latency(measured),
+        sums=sums_of(rows, calls, usd_per_interaction),
+    )
+
+
+def _models(measured: Measured) -> dict[str, ModelUse]:
+    calls, filled = measured.calls, filled_calls(measured.calls)
+    inside = calls.covered[calls.interaction]
+    found = {}
+    for name, per_interaction in measured.calls_per_interaction().items():
+        kept = inside & (calls.model == calls.models.index(name))
+        attempts = filled["attempts"][kept]
+        if per_interaction == 0 or not len(attempts):
+            continue
+        found[name] = ModelUse(
+            calls_per_interaction=per_interaction,
+            attempts_per_call=float(attempts.mean()),
+            input_tokens=_tokens(measured, name, "input_tokens", filled, kept),
+            cached_input_tokens=_tokens(measured, name, "cached_input_tokens", filled, kept),
+            output_tokens=_tokens(measured, name, "output_tokens", filled, kept),
+        )
+    return found
+
+
+def _tokens(
+    measured: Measured,
+    model: str,
+    metric: str,
+    filled: Mapping[str, Floats],
+    kept: npt.NDArray[np.bool_],
+) -> float:
+    """Return tokens per call: the profile's mean over all calls, else that of the sample."""
+    found = measured.figures.find(f"models.{model}.{metric}.mean")
+    return float(filled[metric][kept].mean()) if found is None else found.value
+
+
+def _call_latency(measured: Measured) -> dict[str, float]:
+    paths = {name: f"models.{name}.latency.mean" for name in measured.calls.models}
+    found = {name: measured.figures.find(path) for name, path in paths.items()}
+    return {name: figure.value for name, figure in found.items() if figure is not None}
+
+
+def _operations(measured: Measured, name: Literal["reads", "writes"]) -> float | None:
+    figure = measured.state_reads if name == "reads" else measured.state_writes
+    if figure is not None:
+        return figure.value
+    stores = [use.reads if name == "reads" else use.writes for use in measured.stores]
+    known = [value for value in stores if value is not None]
+    return sum(known) if known else None
+
+
 def sums_of(rows: InteractionRows, calls: CallRows, usd_per_interaction: Floats) -> SessionSums:
-    """Return the sums by session that draws are made of; of interactions whose calls are known."""
+    """Return the sums by session that draws are made of; of interactions whose calls are known.
+
+    `usd_per_interaction` has an entry for each of these, in the order of `rows`.
+    """
     kept = calls.covered
     filled = filled_calls(calls)
     columns: dict[str, Floats] = {
@@ -170,7 +253,7 @@ def sums_of(rows: InteractionRows, calls: CallRows, usd_per_interaction: Floats)
         "latency squared": np.nan_to_num(rows.latency_s[kept]) ** 2,
         "reads": np.nan_to_num(rows.state_reads[kept]),
         "writes": np.nan_to_num(rows.state_writes[kept]),
-        "usd": usd_per_interaction[kept],
+        "usd": usd_per_interaction,
     }
     for number, name in enumerate(calls.models):
         of_model = calls.model == number

@@ -214,6 +214,8 @@ class Workers(Strict):
     """How long a session's hot state is kept after its last interaction."""
     cold_bytes_per_interaction: Bytes | None = None
     """What is kept of an interaction for good; None: not known."""
+    retention_months: Positive = certain(12.0)
+    """How long what is kept for good is kept: what storage is paid for."""
     queue_operations_per_interaction: Amount = certain(3.0)
     """Put, take, acknowledge."""
 
