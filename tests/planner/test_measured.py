@@ -329,3 +329,17 @@ def test_one_session_alone_tells_of_no_variance(tmp_path: Path):
     records = [interaction(trace, session="s") for trace in "ab"]
     weights = measure(built(tmp_path, *records)).resample_sessions(np.random.default_rng(1))
     assert weights.tolist() == [1, 1]
+
+
+def test_the_calls_of_the_sample_add_up_to_its_interactions():
+    measured = measure(load_profile(SAMPLE))
+    calls, rows = measured.calls, measured.interactions
+    assert (measured.calls_are_derived, measured.warnings) == (False, ())
+    numbers = np.bincount(calls.interaction, minlength=len(rows))
+    assert numbers.tolist() == rows.llm_calls.tolist()
+    for name in ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"):
+        of_calls = np.bincount(calls.interaction, weights=getattr(calls, name), minlength=len(rows))
+        assert of_calls.tolist() == getattr(rows, name).tolist()
+    times = np.bincount(calls.interaction, weights=calls.latency_s, minlength=len(rows))
+    assert times == pytest.approx(rows.llm_time_s, abs=1e-9)
+    assert (calls.start_s >= 0).all()
