@@ -56,6 +56,7 @@ def _both_ways(plan: Plan) -> Table:
     """Return what depends on who runs it, as planned and the other way; the API bill does not."""
     header, columns = [""], []
     names = ("infrastructure", "operations", "total")
+    unknown = nothing("was not computed")
     ways = {"managed": "managed", "self": "self-run"}
     for scale in plan.scales:
         cost = scale.cost
@@ -64,7 +65,7 @@ def _both_ways(plan: Plan) -> Table:
         header += [f"{factor(scale.factor)} {way}" for way in (f"{planned} (planned)", other)]
         columns.append([money(getattr(cost, name)) for name in names])
         columns.append(
-            [money(cost.alternative[n]) if n in cost.alternative else NOTHING for n in names]
+            [money(cost.alternative[n]) if n in cost.alternative else unknown for n in names]
         )
     rows = zip(names, zip(*columns, strict=True), strict=True)
     return Table(tuple(header), tuple(Row(name, cells) for name, cells in rows))

@@ -45,7 +45,9 @@ _BY_WINDOW = (
 def limits(plan: Plan) -> list[Part]:
     """Return the limits on average, by the three numbers, and what retries make of them."""
     if not any(scale.limits for scale in plan.scales):
-        none = Words("The demand names no limit: whether a provider's would bind is not known.")
+        none = Words(
+            "The demand names no limit of a model in use: whether one would bind is not known."
+        )
         return [part("Limits", none)]
     means = Words(
         "Demand comes in bursts, so a limit rejects before it is full on average. How long the "

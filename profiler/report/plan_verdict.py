@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from profiler.planner.plan import Binding, Plan, Scale, WorkersAtScale
     from profiler.report.plan_words import Ranged
 
-NO_LIMIT = nothing("the demand names no limit")
+NO_LIMIT = nothing("the demand names no limit of a model in use")
 NO_USERS = nothing("users.monthly_active is not given")
 NO_VALUE = nothing("value and users.monthly_active are not both given")
 
@@ -78,7 +78,7 @@ def _at(scale: Scale) -> str:
 def _binding_words(plan: Plan, scale: Scale) -> str:
     found = scale.binding
     if found is None:
-        return "no limit is known to bind, since the demand names none."
+        return "no limit is known to bind: the demand names none of a model in use."
     users = scale.demand.users
     if found.utilization > 1:
         fits = "does not fit"

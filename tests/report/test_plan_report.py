@@ -337,7 +337,7 @@ def bare() -> Plan:
 
 def test_what_is_null_is_a_dash_with_its_reason_and_never_zero():
     text = plan_markdown(bare())
-    assert row(text, "what binds") == ["— (the demand names no limit)"]
+    assert row(text, "what binds") == ["— (the demand names no limit of a model in use)"]
     assert row(text, "reads/s") == ["— (no observer saw state operations)"]
     assert row(text, "hot memory") == ["— (workers.memory_per_session is not given)"]
     assert row(text, "cold state, growth per month") == [
@@ -347,11 +347,14 @@ def test_what_is_null_is_a_dash_with_its_reason_and_never_zero():
     assert row(text, "active users/month") == ["— (users.monthly_active is not given)"]
     assert row(text, "margin per active user")[0].startswith("— (value")
     assert row(text, "wait for a slot, p95") == ["210 ms [?]"]
-    assert row(section(text, "Managed against self-run"), "total") == ["$18,000", "—"]
+    assert row(section(text, "Managed against self-run"), "total") == [
+        "$18,000",
+        "— (was not computed)",
+    ]
     assert "— (the demand names no value)" in section(text, "Value against cost")
     assert "data of — (not known)" in text
     assert section(text, "Warnings").strip() == "None."
-    assert "whether a provider's would bind is not known" in section(text, "Limits")
+    assert "whether one would bind is not known" in section(text, "Limits")
     assert "None" not in text.replace("None.", "")
     shown = terminal(bare())
     assert "no limit is known to bind" in shown
