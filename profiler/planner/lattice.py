@@ -86,13 +86,20 @@ class Reach:
 
     def upper(self, requests: float, fano: float) -> float:
         """Return tokens that are exceeded with a probability of 1e-13 at most."""
+        if self._is_nothing(requests):
+            return 0.0
         tilts, logs = self._generating(requests, fano, 1.0)
         return float(np.min((logs + _LOG_NEGLIGIBLE) / tilts))
 
     def lower(self, requests: float, fano: float) -> float:
         """Return tokens that are not reached with a probability of 1e-13 at most."""
+        if self._is_nothing(requests):
+            return 0.0
         tilts, logs = self._generating(requests, fano, -1.0)
         return max(0.0, float(np.max(-(logs + _LOG_NEGLIGIBLE) / tilts)))
+
+    def _is_nothing(self, requests: float) -> bool:
+        return requests == 0 or self.values[-1] == 0
 
     def _generating(self, requests: float, fano: float, sign: float) -> tuple[Floats, Floats]:
         """Return ln E[exp(sign t S)] for tilts t around those that matter."""
@@ -189,6 +196,7 @@ def sizes_of(tokens: ArrayLike, weights: ArrayLike | None) -> Sizes:
         raise ValueError("weights has to hold a finite number from 0 on for each of tokens")
     if shares.sum() <= 0:
         raise ValueError("weights are all 0")
-    different, places = np.unique(values, return_inverse=True)
-    summed = np.bincount(places, weights=shares)
+    counts = shares > 0
+    different, places = np.unique(values[counts], return_inverse=True)
+    summed = np.bincount(places, weights=shares[counts])
     return Sizes(values=different, weights=summed / summed.sum())
