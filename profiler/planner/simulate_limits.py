@@ -112,8 +112,8 @@ def simulate_limits(
     They come at `rate_per_minute`, whose count in `fano_window_s` seconds has the `fano` factor (1:
     Poisson; above it the rate changes from window to window), or at the times of a trace,
     `arrivals_s` (seconds; then `calls` and `fano` play no part). `requests` is a sample, columns of
-    equal length (`input_tokens`, `output_tokens`, ...), of which each call draws one row. A refused attempt
-    comes again as `retrying` says; None: never.
+    equal length (`input_tokens`, `output_tokens`, ...), of which each call draws one row. A refused
+    attempt comes again as `retrying` says; None: never.
 
     A run has to be long beside the windows: 20 batches of it tell the intervals. Raises
     `ValueError` for arguments outside their domain.

@@ -53,7 +53,7 @@ def test_a_hundred_thousand_erlangs_lose_no_digits():
 
 
 def test_the_emergency_room_of_hillier_and_lieberman():
-    # Introduction to Operations Research, "County Hospital": 2 patients an hour, 3 an hour each doctor.
+    # Introduction to Operations Research, "County Hospital": 2 patients an hour, a doctor sees 3.
     assert mean_wait(1, 2, 1 / 3) == pytest.approx(2 / 3)
     assert mean_wait(2, 2, 1 / 3) == pytest.approx(1 / 24)
     assert wait_tail(1, 2, 1 / 3, 0.0) == pytest.approx(2 / 3)
@@ -122,7 +122,7 @@ def test_an_overloaded_queue_waits_for_ever():
     [
         (lambda: erlang_b(-1, 1.0), "servers is -1"),
         (lambda: erlang_c(0, 1.0), "servers is 0"),
-        (lambda: erlang_c(1.5, 1.0), "servers is 1.5"),
+        (lambda: erlang_c(1.5, 1.0), "servers is 1.5"),  # type: ignore[arg-type]
         (lambda: erlang_b(1, math.nan), "offered_load is nan"),
         (lambda: mean_wait(1, -1.0, 1.0), "arrival_rate is -1.0"),
         (lambda: mean_wait(1, 1.0, 0.0), "service_mean is 0.0"),
