@@ -90,6 +90,9 @@ class Attempts:
     left: Floats
     """What each limit has left after the attempt."""
 
+    told_s: Floats
+    """How long those refused were told to wait; NaN for others."""
+
 
 def run_attempts(
     times: Floats,
@@ -138,6 +141,7 @@ def run_attempts(
         # Who was refused took nothing, so what is left is what there was.
         lacked=(refused & (asked - left > _ROUNDING)).astype(np.float64),
         left=left,
+        told_s=np.array([math.nan if wait_s is None else wait_s for wait_s in told]),
     )
 
 

@@ -79,7 +79,7 @@ class CompoundSum:
     def exceedance(self, admitted_tokens: float) -> float:
         """Return the probability that a window brings more tokens than it admits."""
         not_negative("admitted_tokens", admitted_tokens)
-        return self.lattice.tail_at(self.tails, admitted_tokens)
+        return min(1.0, self.lattice.tail_at(self.tails, admitted_tokens))
 
     def excess_share(self, admitted_tokens: float) -> float:
         """Return the share of TOKENS beyond what windows admit: E[(S - admitted)+] / E[S].
@@ -98,7 +98,7 @@ class CompoundSum:
         parts = float(self.tails[below + 1 :].sum())
         if below < len(self.tails):
             parts += float(self.tails[below]) * (below + 1 - place)
-        return parts * self.lattice.step / self.mean
+        return min(1.0, parts * self.lattice.step / self.mean)
 
     def quantile(self, share: float) -> float:
         """Return the tokens that a window does not exceed with that probability."""
@@ -115,7 +115,7 @@ class CompoundSum:
         """
         not_negative("admitted_tokens", admitted_tokens)
         reach = self.sizes.reach()
-        if self.requests == 0 or reach.upper(self.requests, self.fano) <= admitted_tokens:
+        if reach.upper(self.requests, self.fano) <= admitted_tokens:
             return 0.0
         begin, end = 0.0, 1.0  # before `begin` the limit is not passed
         for _ in range(_HALVINGS):
@@ -124,7 +124,7 @@ class CompoundSum:
                 begin = u
             else:
                 end = u
-        low = reach.lower(self.requests * begin, _fano_at(begin, self.fano)) if begin else 0.0
+        low = reach.lower(self.requests * begin, _fano_at(begin, self.fano))
         lattice = choose_lattice(self.sizes, low, reach.upper(self.requests, self.fano))
         found = _integrated(lattice.less_one, self.requests, self.fano, begin)
         return min(1.0, lattice.tail_at(lattice.tails(found), admitted_tokens, whole=1 - begin))
@@ -141,8 +141,8 @@ def window_sum(
     """Return the distribution of the tokens in a window of `window_s` seconds.
 
     `tokens` is a sample of tokens per request, `weights` (if any) how much each of it counts.
-    `fano` is the variance over the mean of the number of requests in the window, 1 for Poisson arrivals.
-    Raises `ValueError` for arguments outside their domain.
+    `fano` is the variance over the mean of the number of requests in the window, 1 for Poisson
+    arrivals. Raises `ValueError` for arguments outside their domain.
     """
     not_negative("rate_per_minute", rate_per_minute)
     positive("window_s", window_s)
@@ -153,8 +153,8 @@ def window_sum(
     sizes = sizes_of(tokens, weights)
     requests = rate_per_minute * window_s / _MINUTE_S
     reach = sizes.reach()
-    upper = reach.upper(requests, fano) if requests else 0.0
-    lattice = choose_lattice(sizes, reach.lower(requests, fano) if requests else 0.0, upper)
+    upper = reach.upper(requests, fano)
+    lattice = choose_lattice(sizes, reach.lower(requests, fano), upper)
     tails = lattice.tails(_characteristic(lattice.less_one, requests, fano))
     return CompoundSum(requests=requests, fano=fano, sizes=sizes, lattice=lattice, tails=tails)
 

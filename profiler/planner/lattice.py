@@ -86,16 +86,21 @@ class Reach:
 
     def upper(self, requests: float, fano: float) -> float:
         """Return tokens that are exceeded with a probability of 1e-13 at most."""
-        tilts, logs = self._generating(requests, fano, 1.0)
-        return float(np.min((logs + _LOG_NEGLIGIBLE) / tilts))
+        if self._is_nothing(requests):
+            return 0.0
+        return float(np.min(self._bounds(requests, fano, 1.0)))
 
     def lower(self, requests: float, fano: float) -> float:
         """Return tokens that are not reached with a probability of 1e-13 at most."""
-        tilts, logs = self._generating(requests, fano, -1.0)
-        return max(0.0, float(np.max(-(logs + _LOG_NEGLIGIBLE) / tilts)))
+        if self._is_nothing(requests):
+            return 0.0
+        return max(0.0, -float(np.min(self._bounds(requests, fano, -1.0))))
 
-    def _generating(self, requests: float, fano: float, sign: float) -> tuple[Floats, Floats]:
-        """Return ln E[exp(sign t S)] for tilts t around those that matter."""
+    def _is_nothing(self, requests: float) -> bool:
+        return requests == 0 or self.values[-1] == 0
+
+    def _bounds(self, requests: float, fano: float, sign: float) -> Floats:
+        """Return (ln E[exp(sign t S)] + ln 1e13) / t for tilts t around the best one."""
         mean = float(self.values @ self.weights)
         variance = requests * (float(self.values**2 @ self.weights) + (fano - 1) * mean**2)
         usual = math.sqrt(2 * _LOG_NEGLIGIBLE / variance)  # the best of a normal distribution
@@ -104,10 +109,14 @@ class Reach:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             growth = np.expm1(np.multiply.outer(sign * tilts, self.values)) @ self.weights
             if fano == 1:
-                return tilts, requests * growth
-            spread = fano - 1
-            logs = -requests / spread * np.log1p(-spread * growth)
-        return tilts, np.where(np.isnan(logs), np.inf, logs)
+                logs = requests * growth
+            else:
+                logs = -requests / (fano - 1) * np.log1p(-(fano - 1) * growth)
+            bounds = (logs + _LOG_NEGLIGIBLE) / tilts
+        found: Floats = np.where(
+            np.isnan(bounds), np.inf, bounds
+        )  # NaN: the expectation is infinite
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +198,7 @@ def sizes_of(tokens: ArrayLike, weights: ArrayLike | None) -> Sizes:
         raise ValueError("weights has to hold a finite number from 0 on for each of tokens")
     if shares.sum() <= 0:
         raise ValueError("weights are all 0")
-    different, places = np.unique(values, return_inverse=True)
-    summed = np.bincount(places, weights=shares)
+    counts = shares > 0
+    different, places = np.unique(values[counts], return_inverse=True)
+    summed = np.bincount(places, weights=shares[counts])
     return Sizes(values=different, weights=summed / summed.sum())

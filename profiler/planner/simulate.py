@@ -137,8 +137,8 @@ def servers_for_simulated(
     Targets that are None are not asked for. `load_factor` makes the same arrivals come that much
     faster, bursts included. None where no number of servers would do: the service alone takes
     longer than `response_p95_s`. Never so few servers that a run of so many `interactions` would be
-    over before the queue had grown to what it comes to (`_busiest`): with 200,000 of them, beyond 99
-    % utilization. Raises `ValueError` as `simulate_queue` does, and without a target.
+    over before the queue had grown to what it comes to (`_busiest`): with 200,000 of them, beyond
+    99 % utilization. Raises `ValueError` as `simulate_queue` does, and without a target.
     """
     if wait_p95_s is None and response_p95_s is None:
         raise ValueError("give wait_p95_s, response_p95_s or both")

@@ -67,8 +67,11 @@ class LimitEffect:
     limited_time: Estimate
     """The share of time in which a request drawn from the sample would be refused."""
 
-    exceeded_windows: Estimate
-    """The share of windows (of the limit's `window_s`, by the clock) with an attempt refused."""
+    exceeded_windows: Estimate | None
+    """The share of windows (of the limit's `window_s`, by the clock) with an attempt refused.
+
+    None: the run is shorter than a window.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +111,9 @@ def simulate_limits(
 
     They come at `rate_per_minute`, whose count in `fano_window_s` seconds has the `fano` factor (1:
     Poisson; above it the rate changes from window to window), or at the times of a trace,
-    `arrivals_s` (seconds; then `calls` and `fano` play no part). `requests` is a sample, columns of equal length
-    (`input_tokens`, `output_tokens`, ...), of which each call draws one row. A refused attempt
-    comes again as `retrying` says; None: never.
+    `arrivals_s` (seconds; then `calls` and `fano` play no part). `requests` is a sample, columns of
+    equal length (`input_tokens`, `output_tokens`, ...), of which each call draws one row. A refused
+    attempt comes again as `retrying` says; None: never.
 
     A run has to be long beside the windows: 20 batches of it tell the intervals. Raises
     `ValueError` for arguments outside their domain.
@@ -189,11 +192,11 @@ def _batched(times: Floats, values: Floats | None, cuts_s: Floats) -> Floats:
     return found[1 : BATCHES + 1].astype(np.float64)
 
 
-def _exceeded(times: Floats, refused: Floats, window_s: float, cuts_s: Floats) -> Estimate:
+def _exceeded(times: Floats, refused: Floats, window_s: float, cuts_s: Floats) -> Estimate | None:
     """Estimate the share of windows, of those wholly within the counted time, with a refusal."""
     first, last = math.ceil(cuts_s[0] / window_s), math.floor(cuts_s[-1] / window_s)
     if last <= first:
-        return Estimate(math.nan, math.nan, math.nan)
+        return None
     windows: Integers = (times / window_s).astype(np.int64)
     hit = np.bincount(windows, weights=refused, minlength=last)[first:last] > 0
     starts = (np.arange(first, last) + 0.5) * window_s
