@@ -133,8 +133,6 @@ class CallReservoir:
         `largest` is the key of the last interaction in `joint`, where that does not have all.
         """
         rows: list[tuple[Any, ...]] = []
-        if largest is not None:
-            self.keep_below(largest + 1)
         self._heap.sort()
         while self._heap:
             key, _, send_ns, cells = self._heap.pop()
