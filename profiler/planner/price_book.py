@@ -22,9 +22,7 @@ from profiler.workload.strict import Strict, Text, problem
 
 SHIPPED = Path(__file__).resolve().parent / "data" / "aws-us-east-1.yaml"
 
-Component = Literal[
-    "workers", "queue", "cache", "database", "network", "monitoring", "providers"
-]
+Component = Literal["workers", "queue", "cache", "database", "network", "monitoring", "providers"]
 COMPONENTS: tuple[Component, ...] = (
     "workers",
     "queue",

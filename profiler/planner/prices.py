@@ -44,9 +44,10 @@ def call_cost_usd(
     `input_tokens` is the total: the `cached_input_tokens` that were read from the cache and the
     `cache_write_tokens` that were written to it (for five minutes, where a provider tells that
     apart) are among them. Reasoning tokens are part of `output_tokens`. A call with more input than
-    the start of a price tier pays that tier for all its tokens. `at` is the day (a datetime: the moment) whose
-    price is meant; None: today. Without `provider`, the one is taken to which the data assign the
-    name.
+    the start of a price tier pays that tier for all its tokens.
+
+    `at` is the day (a datetime: the moment) whose price is meant; None: today. Without `provider`,
+    the one is taken to which the data assign the name.
 
     Source: the data of the installed genai-prices (https://github.com/pydantic/genai-prices); the
     network is never asked. `data_version` says which data that is.
@@ -152,7 +153,7 @@ def own_tariff(
 
 def exactly(number: float) -> Decimal:
     """Return the decimal number that a person wrote: 0.1 is 0.1, not its binary neighbour."""
-    return Decimal(repr(number))
+    return Decimal(repr(float(number)))
 
 
 def _likely(value: Range) -> float:
