@@ -23,6 +23,7 @@ from profiler.cli import (
     init,
     merge,
     mock,
+    plan,
     profile,
     run,
     schema,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.command(name="run", no_args_is_help=True)(run.command)
 app.command(name="profile", no_args_is_help=True)(profile.command)
+app.command(name="plan", no_args_is_help=True)(plan.command)
 app.command(name="merge", no_args_is_help=True)(merge.command)
 app.command(name="gateway", no_args_is_help=True)(gateway.command)
 app.command(name="workload", no_args_is_help=True)(workload.command)
