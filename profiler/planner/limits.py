@@ -98,7 +98,8 @@ def limited_time_share(
     # `admitted` do, and their ratios are the same. See `counts.excess` for the rest.
     last = counts.probability(admitted, mean, fano) * fano / (lighter + spread * admitted)
     above = last * counts.beyond(admitted, lighter, fano)
-    return min(1.0, (lighter - admitted) * above + (lighter + spread * admitted) * last)
+    found = (lighter - admitted) * above + (lighter + spread * admitted) * last
+    return max(0.0, min(1.0, found))  # rounding, where it is next to nothing
 
 
 def bucket_rejection(rate: float, refill_rate: float, burst: int) -> float:
