@@ -14,6 +14,7 @@ class SchemaKind(StrEnum):
     PROFILE = "profile"
     CAPACITY = "capacity"
     TRAFFIC = "traffic"
+    PLAN = "plan"
 
 
 def command(
@@ -22,7 +23,13 @@ def command(
     """Print the JSON Schema (draft 2020-12) of a file that this tool writes."""
     import orjson
 
-    from profiler.profile.schema import json_schema
+    from profiler.profile.schema import json_schema, schema_of
 
+    if kind is SchemaKind.PLAN:
+        from profiler.planner.plan import PLAN_SCHEMA_VERSION, Plan
+
+        found = schema_of(Plan, kind.value, PLAN_SCHEMA_VERSION, "Plan")
+    else:
+        found = json_schema(kind.value)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-    typer.echo(orjson.dumps(json_schema(kind.value), option=options).decode())
+    typer.echo(orjson.dumps(found, option=options).decode())

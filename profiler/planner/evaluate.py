@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from profiler.planner.arithmetic import PeakLoad, Volume, monthly_volume, peak_load
 from profiler.planner.cost_tree import CostLine, total
 from profiler.planner.economics import api_tree
+from profiler.planner.fallbacks import with_fallbacks
 from profiler.planner.infrastructure import Infrastructure, Needs, infrastructure
 from profiler.planner.limit_fit import LimitFit, binding, fits
 from profiler.planner.operations import operations
@@ -88,16 +89,20 @@ def load_of(
     demand, numbers = setting.demand, point.numbers
     peak = peak_load(demand, numbers, point.behaviour, factor)
     volume = monthly_volume(numbers, point.behaviour, peak, factor)
-    found = fits(
-        demand, numbers, peak, providers=setting.providers, latency_s=setting.call_latency_s
-    )
+    providers, latency_s = setting.providers, setting.call_latency_s
+    peak = with_fallbacks(demand, numbers, peak, providers=providers, latency_s=latency_s)
+    found = fits(demand, numbers, peak, providers=providers, latency_s=latency_s)
     return peak, volume, tuple(found)
 
 
 def evaluate(
     setting: Setting, point: Point, factor: float, workers: int | None = None
 ) -> Evaluation:
-    """Return the answers at `factor` times the demand; `workers` None: by Allen-Cunneen."""
+    """Return the answers at `factor` times the demand; `workers` None: by Allen-Cunneen.
+
+    Infrastructure is priced both ways only where the workers are given.
+    """
+    both_ways = workers is not None
     numbers = point.numbers
     peak, volume, found = load_of(setting, point, factor)
     if workers is None:
@@ -110,7 +115,7 @@ def evaluate(
             cs2=point.cs2,
         )
     state = state_load(numbers, point.behaviour, peak, volume)
-    infra = _infrastructure(setting, point, workers, state, volume)
+    infra = _infrastructure(setting, point, workers, state, volume, both_ways=both_ways)
     tree = _tree(setting, point, infra, volume)
     return Evaluation(
         peak=peak,
@@ -124,7 +129,13 @@ def evaluate(
 
 
 def _infrastructure(
-    setting: Setting, point: Point, workers: int, state: StateLoad, volume: Volume
+    setting: Setting,
+    point: Point,
+    workers: int,
+    state: StateLoad,
+    volume: Volume,
+    *,
+    both_ways: bool,
 ) -> Infrastructure:
     numbers, behaviour = point.numbers, point.behaviour
     operations_per_s = (state.reads_per_s or 0.0) + (state.writes_per_s or 0.0)
@@ -154,7 +165,12 @@ def _infrastructure(
         name: exactly(numbers[f"infrastructure.monthly_usd.{name}"]) for name in asked.monthly_usd
     }
     return infrastructure(
-        needs, setting.book, run_by=asked.run_by, machine=asked.machine, monthly_usd=further
+        needs,
+        setting.book,
+        run_by=asked.run_by,
+        machine=asked.machine,
+        monthly_usd=further,
+        both_ways=both_ways,
     )
 
 

@@ -82,19 +82,21 @@ def infrastructure(
     run_by: RunBy = "managed",
     machine: str | None = None,
     monthly_usd: Mapping[str, Decimal] | None = None,
+    both_ways: bool = True,
 ) -> Infrastructure:
     """Return what the needs of one scale cost per month.
 
     `machine` names the workers' machine; None: the cheapest that fits, or containers where they
-    are managed. `monthly_usd` are further lines. Raises PlanError where nothing in the book is
+    are managed. `monthly_usd` are further lines. Without
+    `both_ways` only `run_by` is priced. Raises PlanError where nothing in the book is
     large enough, or it has no such machine.
     """
     bill = _Bill(needs, book, machine)
     extra = monthly_usd if monthly_usd is not None else {}
     one = Decimal(1)
     return Infrastructure(
-        managed=bill.lines("managed"),
-        self_run=bill.lines("self"),
+        managed=bill.lines("managed") if both_ways or run_by == "managed" else (),
+        self_run=bill.lines("self") if both_ways or run_by == "self" else (),
         run_by=run_by,
         further=tuple(priced(name, one, "month", usd) for name, usd in extra.items()),
     )

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from profiler.planner.simulate_limits import LimitSimulation
 
 REQUESTS = "requests_per_minute"
-SIMULATED_CALLS = 40_000
+LEAST_CALLS, MOST_CALLS = 40_000, 160_000
+_WINDOWS = 8
+"""Windows that a run is long at the least; what a full bucket lets pass at first is warm-up."""
 _FEWEST = 400
+_WARMUP = 0.4
 
 
 def call_times(
@@ -68,10 +71,12 @@ def simulate_calls(
     what limits reject is simulated, not what they rejected when the agent was measured.
     """
     rng = np.random.default_rng((seed, 11))
+    calls_per_s = interactions_per_s * len(sample.interaction) / sample.interactions
+    wanted = int(calls_per_s * window_s * _WINDOWS)
     times = call_times(
         sample,
         interactions_per_s=interactions_per_s,
-        calls=SIMULATED_CALLS,
+        calls=min(MOST_CALLS, max(LEAST_CALLS, wanted)),
         burstiness=burstiness,
         rng=rng,
     )
@@ -92,6 +97,7 @@ def simulate_calls(
         arrivals_s=times,
         requests=requests or None,
         retrying=retrying,
+        warmup_share=_WARMUP,
         seed=seed,
     )
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from profiler.planner.cost_tree import CostLine
     from profiler.planner.estimates import Estimate
     from profiler.planner.evaluate import Evaluation, Point, Setting
+    from profiler.planner.infrastructure import RunBy
     from profiler.planner.limit_fit import LimitFit
     from profiler.planner.limit_risk import CallSample
-    from profiler.planner.infrastructure import RunBy
     from profiler.planner.simulate_limits import LimitSimulation
     from profiler.planner.spread import Spread
     from profiler.planner.workers import Sizing
@@ -216,14 +216,16 @@ def _retries_of(
     fluid = retry_fixed_point(
         load.calls_per_minute, load.attempts_per_minute / fullest.utilization, retrying.retries
     )
+    sample = scaling.samples[model]
+    per_interaction = len(sample.interaction) / sample.interactions
     windows = WINDOWS_S if limits.window is None else (limits.window,)
     return [
         _simulated(
             simulate_calls(
-                scaling.samples[model],
+                sample,
                 allowed,
                 counting(limits, scaling.setting.providers.get(model)),
-                interactions_per_s=found.peak.interactions_per_minute / 60.0,
+                interactions_per_s=load.calls_per_minute / 60.0 / per_interaction,
                 burstiness=numbers["traffic.burstiness"],
                 retrying=retrying,
                 is_window=is_window,
@@ -252,10 +254,10 @@ def _simulated(
     return plan.RetriesAtScale(
         model=model,
         enforcement=enforcement,
-        rejected_attempts=_estimate(found.together.rejected),
+        rejected_attempts=_share(found.together.rejected, found.calls),
         attempts_per_call=_estimate(found.attempts_per_call),
-        failed_calls=_estimate(found.failed_calls),
-        limited_time=_estimate(found.together.limited_time),
+        failed_calls=_share(found.failed_calls, found.calls),
+        limited_time=_share(found.together.limited_time, found.calls),
         fluid_rejection=fluid[0],
         fluid_attempts_per_minute=fluid[1],
     )
@@ -263,7 +265,18 @@ def _simulated(
 
 def _estimate(found: Estimate) -> plan.Estimate:
     finite = bool(np.isfinite(found.low) and np.isfinite(found.high))
-    return plan.Estimate(value=found.value, ci95=(found.low, found.high) if finite else None)
+    low = max(0.0, found.low)  # nothing here can be below zero
+    return plan.Estimate(value=found.value, ci95=(low, found.high) if finite else None)
+
+
+def _share(found: Estimate, count: int) -> plan.Estimate:
+    """Return a share of `count`. What was never seen may still be: the rule of three, 3 / count.
+
+    Hanley and Lippman-Hand, If nothing goes wrong, is everything all right? (JAMA 249, 1983).
+    """
+    if found.value == 0 and count:
+        return plan.Estimate(value=0.0, ci95=(0.0, min(1.0, 3 / count)))
+    return plan.Estimate(value=found.value, ci95=(max(0.0, found.low), min(1.0, found.high)))
 
 
 def _workers(sizing: Sizing, spread: Spread) -> plan.WorkersAtScale:
@@ -282,7 +295,7 @@ def _workers(sizing: Sizing, spread: Spread) -> plan.WorkersAtScale:
         utilization=queue.utilization.value,
         wait_mean_s=_estimate(queue.wait_mean_s),
         wait_p95_s=wait.value,
-        wait_p95_ci95=(wait.low, wait.high),
+        wait_p95_ci95=_estimate(wait).ci95,
         answer_latency_p50_s=_estimate(queue.response_percentiles_s[50]),
         answer_latency_p95_s=_estimate(queue.response_percentiles_s[95]),
         simulated_interactions=queue.interactions,
@@ -295,7 +308,10 @@ def _moved(
 ) -> dict[str, tuple[float, float]]:
     """Move the closed form's interval by as much as the simulation's count is beside its own."""
     factor = sizing.count / sizing.by_allen_cunneen
-    return {name: (low * factor, high * factor) for name, (low, high) in intervals.items()}
+    return {
+        name: (float(round(low * factor)), float(round(high * factor)))
+        for name, (low, high) in intervals.items()
+    }
 
 
 def _queue(sizing: Sizing, found: Evaluation) -> plan.QueueAtScale:
@@ -305,7 +321,9 @@ def _queue(sizing: Sizing, found: Evaluation) -> plan.QueueAtScale:
         depth_p95=_estimate(queue.waiting_percentiles[95]),
         depth_p99=_estimate(queue.waiting_percentiles[99]),
         threshold=sizing.threshold,
-        probability_over_threshold=_estimate(queue.waiting_exceeds[sizing.threshold]),
+        probability_over_threshold=_share(
+            queue.waiting_exceeds[sizing.threshold], queue.interactions
+        ),
         operations_per_s=found.state.queue_operations_per_s,
     )
 

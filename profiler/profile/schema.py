@@ -29,6 +29,11 @@ def json_schema(kind: str) -> dict[str, Any]:
         known = " or ".join(f"`{name}`" for name in _KINDS)
         raise ProfileError(f"there is no schema of {kind!r}", fix=f"Give {known}")
     model, version, title = _KINDS[kind]
+    return schema_of(model, kind, version, title)
+
+
+def schema_of(model: type[BaseModel], kind: str, version: int, title: str) -> dict[str, Any]:
+    """Return the JSON Schema of a model of a file of that kind and version."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:agent-profiler:schema:{kind}:{version}",
