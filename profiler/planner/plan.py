@@ -13,6 +13,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from profiler.errors import PlanError
+from profiler.planner.baseline import Baseline  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Strict
 
 if TYPE_CHECKING:
@@ -312,6 +313,9 @@ class Plan(Strict):
     run_cost: RunCost
     warnings: tuple[str, ...]
     provenance: tuple[Provenance, ...]
+    baseline: Baseline | None = Field(
+        default=None, description="what a review compares with; null: made by hand, not by `plan`"
+    )
 
 
 def dump_plan(plan: Plan) -> bytes:
