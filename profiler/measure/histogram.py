@@ -19,7 +19,7 @@ import operator
 import struct
 import zlib
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -220,6 +220,12 @@ class Histogram:
         rank = math.ceil(Fraction(str(float(p))) * self.count / 100)
         indices, cumulated = self._ranks()
         return self._layout.highest(indices[bisect_left(cumulated, rank)])
+
+    def count_at_most(self, value: float) -> int:
+        """Return how many of the recorded values are in buckets that end at or below `value`."""
+        indices, cumulated = self._ranks()
+        place = bisect_right(indices, value, key=self._layout.highest)
+        return cumulated[place - 1] if place else 0
 
     def merge(self, other: Histogram) -> None:
         """Add all that another histogram counted; nothing is lost, `out_of_range` included.

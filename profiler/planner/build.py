@@ -39,6 +39,7 @@ from profiler.planner.sensitivity import (
 )
 from profiler.planner.serving import serving
 from profiler.planner.spread import draw_points, spreads
+from profiler.planner.thresholds import build_triggers, unwatched
 from profiler.planner.workers import cv2
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def build_plan(
         what_ifs=tuple(_what_ifs(planning)),
         economics=_economics(planning, scales),
         run_cost=_run_cost(planning, at),
+        triggers=build_triggers(measured, demand, scales[0]),
+        unwatched=unwatched(measured),
         warnings=tuple(dict.fromkeys(warnings(demand, measured, bill, scales))),
         provenance=tuple(provenance(measured)),
         baseline=baseline_of(measured, agent, bill, setting, at),
