@@ -25,6 +25,7 @@ from profiler.cli import (
     mock,
     plan,
     profile,
+    review,
     run,
     schema,
     workload,
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command(name="run", no_args_is_help=True)(run.command)
 app.command(name="profile", no_args_is_help=True)(profile.command)
 app.command(name="plan", no_args_is_help=True)(plan.command)
+app.command(name="review", no_args_is_help=True)(review.command)
 app.command(name="merge", no_args_is_help=True)(merge.command)
 app.command(name="gateway", no_args_is_help=True)(gateway.command)
 app.command(name="workload", no_args_is_help=True)(workload.command)

@@ -15,6 +15,7 @@ class SchemaKind(StrEnum):
     CAPACITY = "capacity"
     TRAFFIC = "traffic"
     PLAN = "plan"
+    REVIEW = "review"
 
 
 def command(
@@ -29,6 +30,10 @@ def command(
         from profiler.planner.plan import PLAN_SCHEMA_VERSION, Plan
 
         found = schema_of(Plan, kind.value, PLAN_SCHEMA_VERSION, "Plan")
+    elif kind is SchemaKind.REVIEW:
+        from profiler.planner.review import REVIEW_SCHEMA_VERSION, Review
+
+        found = schema_of(Review, kind.value, REVIEW_SCHEMA_VERSION, "Review of a plan")
     else:
         found = json_schema(kind.value)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
