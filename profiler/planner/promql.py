@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from profiler.planner import metric_names as names
+
 Labels = Mapping[str, str]
 NO_LABELS: Labels = {}
 
@@ -64,3 +66,14 @@ def slower_share(metric: str, window: str, bound_s: float) -> str:
 def held(gauge: str, window: str) -> str:
     """Return a gauge's mean over the window, summed over instances."""
     return f"sum(avg_over_time({gauge}[{window}]))"
+
+
+def depth_per_worker(window: str) -> str:
+    """Return how many interactions wait for each worker, on average over the window."""
+    return f"{held(names.QUEUE_DEPTH, window)} / {held(names.WORKERS, window)}"
+
+
+def largest_ratio(part: str, whole: str, window: str, label: str) -> str:
+    """Return the largest ratio of two counters' rates among the values of a label."""
+    by = f"sum by ({label})"
+    return f"max({by} (rate({part}[{window}])) / {by} (rate({whole}[{window}])))"

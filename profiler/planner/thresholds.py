@@ -9,6 +9,7 @@ from profiler.planner import promql
 from profiler.planner.baselines import DEARER, HOLD, OF_MEAN, WINDOW, Unwatched, baselines
 from profiler.planner.service_levels import service_levels
 from profiler.planner.triggers import Trigger
+from profiler.planner.workers import DEEP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +26,10 @@ def build_triggers(
 
     `launch` is the plan's first scale. Names are unique.
     """
+    of_stages = tuple(stages)
     found = [
-        *stages,
+        *of_stages,
+        *_queue(of_stages),
         *service_levels(
             demand,
             llm_calls=launch.demand.llm_calls_per_interaction,
@@ -41,6 +44,25 @@ def build_triggers(
 def unwatched(measured: Measured) -> tuple[str, ...]:
     """Return which metrics of the profile have no trigger, and why."""
     return tuple(str(each) for each in baselines(measured) if isinstance(each, Unwatched))
+
+
+def _queue(stages: Iterable[Trigger]) -> Iterable[Trigger]:
+    """Yield a trigger on the queue where no stage waits for one: workers may scale too late."""
+    if any(each.metric == names.QUEUE_DEPTH for each in stages):
+        return
+    yield Trigger(
+        id="queue_depth_per_worker",
+        title=f"more interactions wait than {DEEP} x workers",
+        metric=names.QUEUE_DEPTH,
+        expression=promql.depth_per_worker("10m"),
+        comparison=">",
+        threshold=float(DEEP),
+        unit="ratio",
+        window="10m",
+        hold=HOLD,
+        severity="ticket",
+        source=f"the plan calls a queue deep from {DEEP} x workers on",
+    )
 
 
 def _cost(launch: Scale) -> Iterable[Trigger]:
