@@ -236,7 +236,10 @@ def _retries_of(
                 seed=scaling.seed,
             ),
             model,
-            _enforcement(window_s, limits.enforced, is_stated=limits.window is not None),
+            (
+                _enforcement(window_s, limits.enforced, is_stated=limits.window is not None),
+                window_s,
+            ),
             (fluid.rejection, fluid.attempts_per_minute),
             None
             if is_window or numbers["traffic.burstiness"] > 1
@@ -271,13 +274,14 @@ def _closed_form(
 def _simulated(
     found: LimitSimulation,
     model: str,
-    enforcement: str,
+    enforcement: tuple[str, float],
     fluid: tuple[float, float],
     closed_form: float | None,
 ) -> plan.RetriesAtScale:
     return plan.RetriesAtScale(
         model=model,
-        enforcement=enforcement,
+        enforcement=enforcement[0],
+        window_s=enforcement[1],
         rejected_attempts=_share(found.together.rejected, found.calls),
         attempts_per_call=_estimate(found.attempts_per_call),
         failed_calls=_share(found.failed_calls, found.calls),

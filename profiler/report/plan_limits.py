@@ -137,6 +137,11 @@ def _retries(plan: Plan) -> list[Part]:
     ]
 
 
+def _closed_form(retries: RetriesAtScale) -> str:
+    found = retries.closed_form_rejection
+    return f"{NOTHING} (none)" if found is None else share(found)
+
+
 def _retries_of(plan: Plan, model: str) -> tuple[Words, Table]:
     found = [
         (scale, retries)
@@ -150,11 +155,15 @@ def _retries_of(plan: Plan, model: str) -> tuple[Words, Table]:
         ("attempts per call", lambda each: estimate(each.attempts_per_call, "count")),
         ("calls that fail after all retries", lambda each: estimate(each.failed_calls, "share")),
         ("time limited", lambda each: estimate(each.limited_time, "share")),
+        (
+            "attempts rejected, closed form, no retries",
+            _closed_form,
+        ),
         ("fixed point: attempts rejected", lambda each: share(each.fluid_rejection)),
         ("fixed point: attempts/min", lambda each: number(each.fluid_attempts_per_minute)),
     )
     table = Table(
-        ("", *(factor(scale.factor) for scale, _ in found)),
+        ("", *(f"{factor(scale.factor)}, {each.window_s:g} s" for scale, each in found)),
         tuple(Row(name, tuple(write(each) for _, each in found)) for name, write in fields),
     )
     return Words(f"Limits taken as enforced by: {how}."), table
