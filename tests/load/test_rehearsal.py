@@ -133,8 +133,9 @@ def test_what_has_no_end_is_cut_and_says_so():
     assert rehearsal.is_cut
 
 
-def test_a_session_that_nobody_waits_for_does_not_keep_arrivals_coming_for_ever():
+def test_a_session_that_nobody_waits_for_does_not_keep_arrivals_coming_for_ever(monkeypatch):
     """One session that thinks for a day, and a thousand arrivals a second for it."""
+    monkeypatch.setattr("profiler.load.rehearsal._MOST_ARRIVALS", 20_000)
     source = FakeSessions(turns=2, think_ns=86_400 * S)
     loop = open_loop(1000.0, of=ArrivalsOf.INTERACTIONS)
     rehearsal, sent = rehearsed(loop, source=source, sessions=1)
