@@ -7,12 +7,13 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint format benchmark schema clean help
+.PHONY: profile test test-long lint agents format benchmark schema clean help
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
 
-test: $(INSTALLED) lint  ## Run the whole test suite, with its coverage floor
+test: $(INSTALLED)  ## Run the whole test suite, with its coverage floor
+	$(MAKE) --jobs=2 lint agents
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n auto --dist loadfile
 	$(BIN)/coverage combine --quiet
@@ -26,6 +27,9 @@ lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+agents: $(INSTALLED)  ## Install the real agent frameworks, which tests run beside us
+	-$(BIN)/python -m tests.system.agents.environment .venv-agents .venv-agents-adk
 
 format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .
@@ -46,7 +50,7 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:  ## Remove what can be made again
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
