@@ -80,7 +80,7 @@ def build_plan(
     measured = measure(profile)
     check_trust(measured, accept_untrusted=accept_untrusted)
     _needed(measured)
-    check_models(demand, dict.fromkeys(measured.calls.models))
+    check_models(demand, dict.fromkeys(measured.calls.models), asked.path)
     prices = demand.infrastructure.prices
     book = load_price_book(None if prices is None else asked.path.parent / prices)
     bill = bill_of(demand, measured.calls, at)

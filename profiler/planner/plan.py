@@ -136,6 +136,12 @@ class RetriesAtScale(Strict):
     attempts_per_call: Estimate = Field(description="attempts, the first included")
     failed_calls: Estimate = Field(description="share of calls that fail after all retries")
     limited_time: Estimate = Field(description="share of time in which a limit rejects")
+    window_s: float = Field(description="length of the windows, or what a full bucket is worth")
+    closed_form_rejection: float | None = Field(
+        default=None,
+        description="rejected attempts without retries, exactly: where Poisson interactions make "
+        "one call each and a bucket counts requests; null: there is no closed form",
+    )
     fluid_rejection: float = Field(
         description="rejection at the fixed point of demand and retries, without chance"
     )
