@@ -154,10 +154,10 @@ def _of_profile(
     profile = load_profile(path)
     again = build_plan(
         profile,
-        asked,
+        _same_start(asked, plan),
         at=today,
         seed=plan.inputs.seed,
-        draws=0,
+        draws=plan.inputs.draws,
         accept_untrusted=accept_untrusted,
     )
     found, missing = of_profile(profile, plan)
@@ -171,6 +171,18 @@ def _of_profile(
         side=side_of(measure(profile), asked.demand, book, today),
         plan=again,
     )
+
+
+def _same_start(asked: DemandFile, plan: Plan) -> DemandFile:
+    """Let the rollout start when the plan had it start, not today."""
+    from dataclasses import replace
+    from datetime import date
+
+    if plan.rollout is None or asked.demand.rollout.start is not None:
+        return asked
+    start = {"start": date.fromisoformat(plan.rollout.start)}
+    rollout = asked.demand.rollout.model_copy(update=start)
+    return replace(asked, demand=asked.demand.model_copy(update={"rollout": rollout}))
 
 
 def _since_s(text: str) -> float:

@@ -61,7 +61,12 @@ class Prometheus:
         self, query: str, *, start_s: float, end_s: float, step_s: float
     ) -> list[tuple[float, float]]:
         """Return (seconds since 1970, value) of the one series of a query; empty: there is none."""
-        span = {"query": query, "start": start_s, "end": end_s, "step": step_s}
+        span: dict[str, str | float] = {
+            "query": query,
+            "start": start_s,
+            "end": end_s,
+            "step": step_s,
+        }
         found = self._ask("query_range", span)
         if len(found) != 1:
             return []
@@ -75,7 +80,9 @@ class Prometheus:
         except httpx.HTTPError as exc:
             why = str(exc) or type(exc).__name__
             fix = "Is it running, and reachable from here?"
-            raise UsageError(f"Prometheus does not answer: {why}", where=self.shown, fix=fix) from exc
+            raise UsageError(
+                f"Prometheus does not answer: {why}", where=self.shown, fix=fix
+            ) from exc
         except ValueError as exc:
             why = f"HTTP {answer.status_code}, and no JSON"
             fix = "Give its base address: /api/v1/query is added to it"

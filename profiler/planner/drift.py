@@ -96,15 +96,22 @@ def _status(
     is_driven: bool,
 ) -> tuple[Status, str]:
     planned, actual = given.planned[item.name], given.actual[item.name]
-    if _within(actual.mean, planned.mean, tolerance) or not _is_material(item, given):
+    if not _is_material(item, given):
+        return "steady", f"moves its whole by less than {MATERIAL:.0%}"
+    if _within(actual.mean, planned.mean, tolerance):
         shape = _other_shape(planned, actual, tolerance, psi)
-        if shape is None or not _is_material_shape(item, given):
+        if shape is None:
             return "steady", "within its tolerance"
         return ("follows", f"{shape}, as what drives it") if is_driven else ("drifted", shape)
     if _within(actual.mean, driven_to, tolerance):
         return "follows", "moved as what drives it did"
+    return _beyond(planned, actual, same_sessions=given.same_sessions)
+
+
+def _beyond(planned: Actual, actual: Actual, *, same_sessions: bool) -> tuple[Status, str]:
+    """Tell drift from what chance may have done, of a mean beyond its tolerance."""
     moved = "beyond its tolerance"
-    if given.same_sessions:
+    if same_sessions:
         return "drifted", f"{moved}, in runs of the same workload"
     if actual.mean_ci95 is None:
         return "unclear", f"{moved}; how much of that is chance is not known: measure more"
@@ -119,17 +126,18 @@ def _within(actual: float, planned: float, tolerance: float) -> bool:
 
 
 def _is_material(item: Input, given: Comparison) -> bool:
-    """Tell whether a part moved its whole; what is no part of a known whole always counts."""
+    """Tell whether a part can have moved its whole; what is no part of a known whole can.
+
+    By its mean or, where that stayed, by its size.
+    """
     whole = None if item.whole is None else given.planned.get(item.whole)
     if whole is None:
         return True
-    change = given.actual[item.name].mean - given.planned[item.name].mean
-    return abs(change) >= MATERIAL * whole.mean
-
-
-def _is_material_shape(item: Input, given: Comparison) -> bool:
-    whole = None if item.whole is None else given.planned.get(item.whole)
-    return whole is None or given.planned[item.name].mean >= MATERIAL * whole.mean
+    planned, actual = given.planned[item.name].mean, given.actual[item.name].mean
+    moves = abs(actual - planned)
+    if moves <= given.tolerance(item) * planned:
+        moves = planned
+    return moves >= MATERIAL * whole.mean
 
 
 def _other_shape(
@@ -150,9 +158,7 @@ def _other_shape(
     return None
 
 
-def _stability(
-    shape: Distribution | None, planned: Actual, actual: Actual
-) -> Stability | None:
+def _stability(shape: Distribution | None, planned: Actual, actual: Actual) -> Stability | None:
     if shape is None or planned.at_most is None or actual.at_most is None:
         return None
     if planned.size is None or actual.size is None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from profiler.planner.sides import Recomputing, Side
 
 _SHORTEST_S = 1e-6
+_USES = {INPUT: "inputs", CACHED: "cached", OUTPUT: "outputs", ATTEMPTS: "attempts"}
 _TIMES = frozenset({LATENCY, LLM_TIME, TOOL_TIME, OWN_TIME})
 
 
@@ -53,9 +54,7 @@ def moved(
         numbers = traffic(recomputing, **{"peak" if name == PEAK else "month": factor})
         return replace(side, numbers=numbers)
     behaviour = _behaviour(side.behaviour, name, driven_to, actual, planned)
-    return replace(
-        side, behaviour=behaviour, usd_per_interaction=recomputing.usd_moved(behaviour)
-    )
+    return replace(side, behaviour=behaviour, usd_per_interaction=recomputing.usd_moved(behaviour))
 
 
 def traffic(recomputing: Recomputing, *, peak: float = 1.0, month: float = 1.0) -> dict[str, float]:
@@ -133,14 +132,8 @@ def _behaviour(
 
 
 def _of_rest(before: Behaviour, name: str, ratio: float) -> Behaviour:
-    if name == INPUT:
-        return _with_uses(before, inputs=ratio)
-    if name == CACHED:
-        return _with_uses(before, cached=ratio)
-    if name == OUTPUT:
-        return _with_uses(before, outputs=ratio)
-    if name == ATTEMPTS:
-        return _with_uses(before, attempts=ratio)
+    if name in _USES:
+        return _with_uses(before, **{_USES[name]: ratio})
     if name == READS and before.state_reads is not None:
         return replace(before, state_reads=before.state_reads * ratio)
     if name == WRITES and before.state_writes is not None:

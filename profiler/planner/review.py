@@ -17,8 +17,9 @@ Verdict = Literal["keep", "update", "act_now"]
 
 
 class Effect(Strict):
-    """What one drift does to the launch scale, all else as planned."""
+    """What one drift does to one scale, all else as planned."""
 
+    factor: float
     users_by_limit: int | None = Field(description="change of the users that the limits admit")
     users_by_workers: int = Field(description="change of the users that as many workers carry")
     workers: int = Field(description="change of the workers that the planned users need")
@@ -51,7 +52,9 @@ class InputReview(Strict):
     psi_by_chance: float | None = Field(
         default=None, description="what it stays below in 95 of 100 comparisons without a change"
     )
-    effect: Effect | None = Field(default=None, description="null: it did not drift")
+    effects: tuple[Effect, ...] = Field(
+        default=(), description="at each scale; empty: it did not drift"
+    )
 
 
 class NotCompared(Strict):
@@ -127,6 +130,9 @@ class TriggerReview(Strict):
     planned_date: str | None = Field(description="when the plan had it fire")
     date: str | None = Field(description="when it is now forecast to; null: not known, or never")
     dates: tuple[str | None, str | None] | None = Field(description="earliest and latest")
+    start_by: str | None = Field(
+        default=None, description="when to begin, the stage's lead time before; null: as date"
+    )
 
 
 class Growth(Strict):

@@ -7,7 +7,7 @@ itself is named as drift: each input is held against what its drivers make of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,45 +55,29 @@ PARTS = {
 """Of the input of all LLM calls of an interaction."""
 
 
-def _input(
-    name: str,
-    title: str,
-    unit: Unit,
-    tolerance: float,
-    drivers: tuple[str, ...] = (),
-    rule: Rule = "product",
-    whole: str | None = None,
-) -> Input:
-    return Input(
-        name=name,
-        title=title,
-        unit=unit,
-        tolerance=tolerance,
-        drivers=drivers,
-        rule=rule,
-        whole=whole,
-    )
+def _input(name: str, title: str, unit: Unit, tolerance: float, **more: Any) -> Input:
+    return Input(name=name, title=title, unit=unit, tolerance=tolerance, **more)
 
 
 INPUTS: tuple[Input, ...] = (
     _input(PEAK, "interactions per minute at the peak", "per_minute", _WIDE),
     _input(MONTH, "interactions per month", "per_month", _WIDE),
     _input(CALLS, "LLM calls per interaction", "count", _COUNTS),
-    _input(ATTEMPTS, "HTTP requests for them", "count", _COUNTS, (CALLS,)),
+    _input(ATTEMPTS, "HTTP requests for them", "count", _COUNTS, drivers=(CALLS,)),
     _input(TOOL_CALLS, "tool calls per interaction", "count", _WIDE),
-    _input(LLM_TIME, "time in LLM calls", "s", _TIMES, (CALLS,), whole=LATENCY),
-    _input(TOOL_TIME, "tool time", "s", _WIDE, (TOOL_CALLS,), whole=LATENCY),
+    _input(LLM_TIME, "time in LLM calls", "s", _TIMES, drivers=(CALLS,), whole=LATENCY),
+    _input(TOOL_TIME, "tool time", "s", _WIDE, drivers=(TOOL_CALLS,), whole=LATENCY),
     _input(OWN_TIME, "the agent's own time", "s", _WIDE, whole=LATENCY),
-    _input(LATENCY, "latency", "s", _TIMES, (LLM_TIME, TOOL_TIME, OWN_TIME), "sum"),
+    _input(LATENCY, "latency", "s", _TIMES, drivers=(LLM_TIME, TOOL_TIME, OWN_TIME), rule="sum"),
     *(
-        _input(name, f"input: {title}", "tokens", _TOKENS, (CALLS,), whole=INPUT)
+        _input(name, f"input: {title}", "tokens", _TOKENS, drivers=(CALLS,), whole=INPUT)
         for name, title in PARTS.items()
     ),
-    _input(INPUT, "input tokens", "tokens", _TOKENS, tuple(PARTS), "sum"),
-    _input(CACHED, "input read from the cache", "tokens", _TOKENS, (INPUT,)),
-    _input(OUTPUT, "output tokens", "tokens", _TOKENS, (CALLS,)),
+    _input(INPUT, "input tokens", "tokens", _TOKENS, drivers=tuple(PARTS), rule="sum"),
+    _input(CACHED, "input read from the cache", "tokens", _TOKENS, drivers=(INPUT,)),
+    _input(OUTPUT, "output tokens", "tokens", _TOKENS, drivers=(CALLS,)),
     _input(READS, "state reads", "count", _WIDE),
-    _input(WRITES, "state writes", "count", _WIDE, (CALLS,)),
+    _input(WRITES, "state writes", "count", _WIDE, drivers=(CALLS,)),
     _input(SESSION, "interactions of a session", "count", _WIDE),
 )
 """Drivers come before what they drive."""

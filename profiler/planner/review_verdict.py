@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,18 +24,24 @@ def verdict_of(
     scales: Sequence[ScaleReview],
     triggers: Iterable[TriggerReview],
     prices: PriceReview,
+    at: date,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict and its reasons, the gravest first.
 
-    Act now: at the launch scale something that was planned to hold no longer does, or a trigger
-    has fired. Update: the plan's inputs or prices are other ones. What chance may have made moves
-    no verdict.
+    Act now: at the launch scale something that was planned to hold no longer does, a trigger has
+    fired, or the next stage has to be begun. Update: the plan's inputs or prices are other ones.
+    What chance may have made moves no verdict.
     """
     triggers = tuple(triggers)
     drifted = [item for item in inputs if item.status == "drifted"]
     acute = [*_broken(scales[0], is_certain=bool(drifted) or bool(prices.changes))]
     acute += [
         f"trigger fired: {each.title} ({each.why})" for each in triggers if each.state == "fired"
+    ]
+    acute += [
+        f"begin stage {each.stage} now: forecast for {each.date}, and its lead time has begun"
+        for each in triggers
+        if each.start_by is not None and date.fromisoformat(each.start_by) <= at
     ]
     stale = [f"drifted: {_named(item)}" for item in drifted]
     stale += [
@@ -73,9 +80,9 @@ def _broken(launch: ScaleReview, *, is_certain: bool) -> Iterator[str]:
             f"{at} the planned {planned.workers} workers carry "
             f"{actual.users_on_planned_workers:,} users, not {actual.users:,.0f}"
         )
-    if planned.margin is not None and actual.margin is not None and actual.margin < 0:
-        if planned.margin >= 0:
-            yield f"{at} a month's margin is {_usd(actual.margin)}, planned {_usd(planned.margin)}"
+    before, now = planned.margin, actual.margin
+    if before is not None and now is not None and now < 0 <= before:
+        yield f"{at} a month's margin is {_usd(now)}, planned {_usd(before)}"
 
 
 def _usd(amount: float) -> str:

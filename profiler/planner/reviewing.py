@@ -10,7 +10,7 @@ from profiler.errors import PlanError
 from profiler.planner.actual import Actual, of_distribution
 from profiler.planner.drift import Comparison, judge, planned_actuals
 from profiler.planner.moving import moved, traffic, with_means
-from profiler.planner.nearness import Watched, near
+from profiler.planner.nearness import Growing, Watched, near
 from profiler.planner.review import (
     REVIEW_SCHEMA_VERSION,
     Effect,
@@ -128,9 +128,15 @@ def review_plan(
     recomputing = Recomputing(plan=plan, baseline=baseline, demand=demand, book=book, at=at)
     inputs = tuple(_with_effects(judge(comparison), comparison, recomputing))
     scales = tuple(_scales(recomputing, measurement, comparison))
-    triggers = near(plan, measurement.plan, measurement.watched, growth=measurement.growth, at=at)
+    triggers = near(
+        plan,
+        measurement.plan,
+        measurement.watched,
+        growing=_growing(measurement, scales[0]),
+        at=at,
+    )
     prices = price_review(plan, recomputing)
-    verdict, reasons = verdict_of(inputs, scales, triggers, prices)
+    verdict, reasons = verdict_of(inputs, scales, triggers, prices, at)
     return Review(
         schema_version=REVIEW_SCHEMA_VERSION,
         kind="review",
@@ -167,15 +173,17 @@ def _not_compared(planned: Mapping[str, Actual], measurement: Measurement) -> It
 def _with_effects(
     found: tuple[InputReview, ...], comparison: Comparison, recomputing: Recomputing
 ) -> Iterator[InputReview]:
-    factor = recomputing.plan.scales[0].factor
-    before = recomputing.answers(recomputing.planned, factor)
+    factors = [scale.factor for scale in recomputing.plan.scales]
+    before = {factor: recomputing.answers(recomputing.planned, factor) for factor in factors}
     for each in found:
         if each.status not in {"drifted", "unclear"}:
             yield each
             continue
         side = _alone(each, comparison, recomputing)
-        effect = _effect(before, recomputing.answers(side, factor))
-        yield each.model_copy(update={"effect": effect})
+        effects = tuple(
+            _effect(factor, before[factor], recomputing.answers(side, factor)) for factor in factors
+        )
+        yield each.model_copy(update={"effects": effects})
 
 
 def _alone(each: InputReview, comparison: Comparison, recomputing: Recomputing) -> Side:
@@ -184,15 +192,14 @@ def _alone(each: InputReview, comparison: Comparison, recomputing: Recomputing) 
     actual = {name: item.mean for name, item in comparison.actual.items()}
     item = next(item for item in INPUTS if item.name == each.name)
     driven_to, _ = expected(item, planned, actual)
-    return moved(
-        recomputing, each.name, driven_to=driven_to, actual=each.actual, planned=planned
-    )
+    return moved(recomputing, each.name, driven_to=driven_to, actual=each.actual, planned=planned)
 
 
-def _effect(before: AnswersAt, after: AnswersAt) -> Effect:
+def _effect(factor: float, before: AnswersAt, after: AnswersAt) -> Effect:
     known = before.max_users is not None and after.max_users is not None
     used = before.utilization is not None and after.utilization is not None
     return Effect(
+        factor=factor,
         users_by_limit=(after.max_users or 0) - (before.max_users or 0) if known else None,
         users_by_workers=after.users_on_planned_workers - before.users_on_planned_workers,
         workers=after.workers - before.workers,
@@ -218,6 +225,24 @@ def _scales(
             planned=recomputing.answers(recomputing.planned, scale.factor),
             actual=recomputing.answers(side, scale.factor, workers=counts.get(scale.factor)),
         )
+
+
+def _growing(measurement: Measurement, launch: ScaleReview) -> Growing | None:
+    """Return what stages are forecast from; None: production's traffic is not known."""
+    peak = measurement.actual.get(PEAK)
+    if measurement.growth is None or peak is None or peak.mean <= 0:
+        return None
+    planned, actual = launch.planned, launch.actual
+    limits = 1.0
+    if planned.max_users and actual.max_users is not None:
+        limits = actual.max_users / planned.max_users
+    before = planned.users_on_planned_workers
+    return Growing(
+        growth=measurement.growth,
+        peak_per_minute=peak.mean,
+        by_workers=actual.users_on_planned_workers / before if before else 1.0,
+        by_limits=limits,
+    )
 
 
 def _of_means(recomputing: Recomputing, comparison: Comparison) -> Side:

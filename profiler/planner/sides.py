@@ -136,9 +136,7 @@ class Recomputing:
         burstiness = {"traffic.burstiness": self.baseline.burstiness}
         return Numbers({**given, **burstiness, **side.numbers})
 
-    def _evaluation(
-        self, side: Side, numbers: Numbers, factor: float, workers: int
-    ) -> Evaluation:
+    def _evaluation(self, side: Side, numbers: Numbers, factor: float, workers: int) -> Evaluation:
         setting = Setting(
             demand=self.demand,
             book=self.book,
@@ -209,4 +207,3 @@ class Recomputing:
             cost_per_interaction=total / volume.interactions,
             margin=None if worth is None or users is None else worth * users - total,
         )
-
