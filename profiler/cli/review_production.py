@@ -37,10 +37,11 @@ class _Gathering:
     """Asks one Prometheus about the time since `since_s` seconds before `now_s`."""
 
     def __init__(self, server: Prometheus, since_s: float, now_s: float) -> None:
+        # Whole seconds: the last stretch is to end now, and not to be lost to rounding.
         self._server = server
-        self._since_s = since_s
-        self._step_s = since_s / STRETCHES
-        self.now_s = now_s
+        self._step_s = float(max(1, int(since_s / STRETCHES)))
+        self._since_s = self._step_s * STRETCHES
+        self.now_s = float(int(now_s))
 
     def stretches(self, selector: str) -> dict[float, float]:
         """Return by how much a counter rose in each stretch, by the stretch's end."""
@@ -154,8 +155,11 @@ def _traffic(asking: _Gathering, covered_s: float, missing: dict[str, str]) -> d
     if covered_s < WEEK_S:
         missing |= dict.fromkeys((PEAK, MONTH), _SHORT)
         return {}
-    found = {MONTH: Actual(mean=asking.month(names.INTERACTIONS, covered_s), mean_ci95=None)}
-    peak = asking.peak()
-    if peak is not None:
-        found[PEAK] = Actual(mean=peak, mean_ci95=None)
+    # Counted, not sampled: there is no chance in it.
+    month, peak = asking.month(names.INTERACTIONS, covered_s), asking.peak()
+    found = {MONTH: Actual(mean=month, mean_ci95=(month, month))}
+    if peak is None:
+        missing[PEAK] = f"{names.INTERACTIONS} is scraped too seldom to tell a peak"
+    else:
+        found[PEAK] = Actual(mean=peak, mean_ci95=(peak, peak))
     return found

@@ -22,7 +22,7 @@ class Actual:
     """One metric as it is now, in its own unit. None: not known.
 
     `edges` are those at which `at_most` (the share of values at or below) is exact; None: any.
-    `size` is of independent values, `is_unlikely` says nothing.
+    `size` is of independent values.
     """
 
     mean: float

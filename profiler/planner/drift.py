@@ -64,9 +64,9 @@ def _judge(item: Input, given: Comparison, before: Mapping[str, InputReview]) ->
     now = {name: each.mean for name, each in given.actual.items()}
     value, told = expected(item, driven, now)
     tolerance = given.tolerance(item)
-    psi = _stability(given.shapes.get(item.name), planned, actual)
+    psi, other = _shapes(given.shapes.get(item.name), planned, actual)
     moved = [name for name in told if name in before and before[name].status != "steady"]
-    status, why = _status(item, given, value, tolerance, psi, is_driven=bool(moved))
+    status, why = _status(item, given, value, tolerance, other, is_driven=bool(moved))
     return InputReview(
         name=item.name,
         title=item.title,
@@ -158,14 +158,36 @@ def _other_shape(
     return None
 
 
-def _stability(shape: Distribution | None, planned: Actual, actual: Actual) -> Stability | None:
-    if shape is None or planned.at_most is None or actual.at_most is None:
+def _shapes(
+    shape: Distribution | None, planned: Actual, actual: Actual
+) -> tuple[Stability | None, Stability | None]:
+    """Return the index, and the one that tells another shape: with the mean's change taken out.
+
+    A mean within its tolerance is no drift, and moves each value by as much; what is left is.
+    Counts have steps, which cannot be stretched.
+    """
+    whole = _stability(shape, planned, actual, stretch=1.0)
+    if whole is None or shape is None or not whole.is_other or planned.mean <= 0:
+        return whole, whole
+    if shape.unit == "count":
+        return whole, whole
+    left = _stability(shape, planned, actual, stretch=actual.mean / planned.mean)
+    return whole, left if left is None or left.psi < whole.psi else whole
+
+
+def _stability(
+    shape: Distribution | None, planned: Actual, actual: Actual, *, stretch: float
+) -> Stability | None:
+    """Compare with the plan's values multiplied by `stretch`."""
+    if shape is None or planned.at_most is None or actual.at_most is None or stretch <= 0:
         return None
     if planned.size is None or actual.size is None:
         return None
-    edges = deciles(shape) if actual.edges is None else actual.edges
+    edges = actual.edges
+    if edges is None:
+        edges = tuple(edge * stretch for edge in deciles(shape))
     return stability(
-        [planned.at_most(edge) for edge in edges],
+        [planned.at_most(edge / stretch) for edge in edges],
         [actual.at_most(edge) for edge in edges],
         planned_size=planned.size,
         actual_size=actual.size,

@@ -75,7 +75,8 @@ def _broken(launch: ScaleReview, *, is_certain: bool) -> Iterator[str]:
                 f"{at} the demand on {actual.binding} is {actual.utilization:.0%} of the limit"
                 + ("" if was is None else f", planned {was:.0%}")
             )
-    if actual.users_on_planned_workers < actual.users <= planned.users_on_planned_workers:
+    held = planned.users <= planned.users_on_planned_workers
+    if held and actual.users_on_planned_workers < actual.users:
         yield (
             f"{at} the planned {planned.workers} workers carry "
             f"{actual.users_on_planned_workers:,} users, not {actual.users:,.0f}"
