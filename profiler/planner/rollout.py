@@ -81,7 +81,8 @@ def _walk(loads: Loads, stages: Sequence[Stage]) -> tuple[list[_Reached], list[S
         trigger = stage_trigger(number, stage, workers, at_launch)
         beyond = _beyond(loads, before, found, trigger)
         if beyond is not None:
-            left_out += [_left_out(each.number, each.stage, beyond, None) for each in kept]
+            passed = enumerate(stages[: number - 1], start=1)
+            left_out = [_left_out(place, each, beyond, None) for place, each in passed]
             kept = [_reached_at(loads, number, stage)]
         elif isinstance(found, str) or found.factor is None:
             reason = found
@@ -91,7 +92,7 @@ def _walk(loads: Loads, stages: Sequence[Stage]) -> tuple[list[_Reached], list[S
             left_out.append(_left_out(number, stage, str(reason), trigger))
         else:
             kept.append(_reached_at(loads, number, stage, found, trigger))
-    return kept, sorted(left_out, key=lambda each: each.number)
+    return kept, left_out
 
 
 def _left_out(number: int, stage: Stage, reason: str, trigger: Trigger | None) -> StageLeftOut:

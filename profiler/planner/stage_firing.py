@@ -112,8 +112,9 @@ def _rate_limits(loads: Loads, above: float) -> Firing | str:
 
 def _windows(loads: Loads) -> tuple[float, ...]:
     """Return windows to stand in for those that the demand does not state; one if all are."""
-    models = loads.demand.models.values()
-    known = [model.limits.window for model in models if model.limits is not None]
+    models = loads.demand.models
+    limits = (models[fit.model].limits for fit in loads.fits(loads.end) if fit.limit != CONCURRENT)
+    known = [each.window for each in limits if each is not None]
     return WINDOWS_S if None in known else WINDOWS_S[:1]
 
 
