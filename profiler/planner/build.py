@@ -96,9 +96,10 @@ def build_plan(
         for name, shares in served_shares(planning.setting, point).items()
         if any(shares.values())
     }
-    for name, model in demand.models.items():  # whose calls a fallback takes, it takes as they come
-        if model.fallback is not None and name in samples:
-            samples.setdefault(model.fallback, samples[name])
+    for _ in demand.models:  # fallbacks of fallbacks may stand in any order
+        for name, model in demand.models.items():  # what a fallback takes, it takes as it comes
+            if model.fallback is not None and name in samples:
+                samples.setdefault(model.fallback, samples[name])
     scaling = Scaling(
         setting=planning.setting, point=point, agent=agent, samples=samples, seed=seed
     )

@@ -61,6 +61,12 @@ def grown(short: None) -> Plan:
     return plan(models=REQUESTS, rollout=start, draws=40)
 
 
+@pytest.fixture(scope="module")
+def plain(short: None) -> Any:
+    """Nothing but the defaults: no limit, no growth."""
+    return rollout()
+
+
 def service_times() -> np.ndarray[Any, np.dtype[np.float64]]:
     rows = measure(PROFILE).interactions
     return rows.latency_s[rows.ok]
@@ -212,16 +218,15 @@ def test_what_the_demand_does_not_reach_is_left_out_and_watched_all_the_same():
         assert stage.trigger in found.triggers
 
 
-def test_without_limits_nobody_can_tell_when_they_are_hit():
-    third = rollout().left_out[-1]
+def test_without_limits_nobody_can_tell_when_they_are_hit(plain: Any):
+    third = plain.left_out[-1]
     assert third.reason == "the demand names no limit of a model: write limits under models"
 
 
-@pytest.mark.parametrize(
-    ("keys", "said"), [({}, "write rollout.growth_per_month"), ({"growth_per_month": 0}, "is zero")]
-)
-def test_without_growth_no_date_is_forecast_and_the_plan_says_so(keys: Any, said: str):
-    found = rollout(rollout=keys)
+@pytest.mark.parametrize("is_zero", [False, True])
+def test_without_growth_no_date_is_forecast_and_the_plan_says_so(plain: Any, is_zero: bool):
+    found = rollout(rollout={"growth_per_month": 0}) if is_zero else plain
+    said = "is zero; write the growth" if is_zero else "write rollout.growth_per_month"
     forecast = found.stages[1].forecast
     assert (forecast.likely, forecast.early, forecast.late, forecast.start_by) == (None,) * 4
     assert said in forecast.note
