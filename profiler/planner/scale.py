@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from profiler.planner.cost_tree import CostLine
     from profiler.planner.estimates import Estimate
     from profiler.planner.evaluate import Evaluation, Point, Setting
+    from profiler.planner.infrastructure import RunBy
     from profiler.planner.limit_fit import LimitFit
     from profiler.planner.limit_risk import CallSample
-    from profiler.planner.infrastructure import RunBy
     from profiler.planner.simulate_limits import LimitSimulation
     from profiler.planner.spread import Spread
     from profiler.planner.workers import Sizing
