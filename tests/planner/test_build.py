@@ -16,11 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiler.errors import PlanError
-from profiler.planner.plan import Plan, Scale, dump_plan, load_plan
+from profiler.planner.plan import (
+    CostAtScale,
+    DemandAtScale,
+    LimitAtScale,
+    Plan,
+    Scale,
+    StateAtScale,
+    dump_plan,
+    load_plan,
+)
 from profiler.profile.model import WorkloadProfile, dump_profile
 from tests.planner.planned import AT, LATENCIES_S, MODEL, PRICE, demand, planned, two_calls
 from tests.profile.journals import interaction, write
 
+Ranged = DemandAtScale | LimitAtScale | StateAtScale | CostAtScale
 ROOT = Path(__file__).parents[2]
 LIMITED = {MODEL: {"price": PRICE, "limits": {"requests_per_minute": 1500, "window": "60s"}}}
 RANGED: dict[str, Any] = {
@@ -152,7 +162,8 @@ def test_a_range_of_the_answer_holds_its_likely_value(ranged: Plan):
     # value is well within the inner 90 % of their triangle.
     found = 0
     for scale in ranged.scales:
-        for block in (scale.demand, *scale.limits, scale.state, scale.cost):
+        blocks: tuple[Ranged, ...] = (scale.demand, *scale.limits, scale.state, scale.cost)
+        for block in blocks:
             for name, (low, high) in block.ranges90.items():
                 found += low < high
                 assert low * (1 - 1e-12) <= getattr(block, name) <= high * (1 + 1e-12), name
@@ -186,8 +197,9 @@ def test_a_range_that_is_only_of_the_users_is_a_triangle(folder: Path, profile: 
 
 def test_without_draws_there_are_no_ranges(folder: Path, profile: WorkloadProfile):
     scale = only(planned(profile, demand(folder, **RANGED)))
-    blocks = (scale.demand, *scale.limits, scale.state, scale.workers, scale.cost)
+    blocks: tuple[Ranged, ...] = (scale.demand, *scale.limits, scale.state, scale.cost)
     assert all(block.ranges90 == {} for block in blocks)
+    assert scale.workers.ranges90 == {}
 
 
 def test_the_same_inputs_give_the_same_bytes_in_another_process(tmp_path: Path):
