@@ -74,7 +74,7 @@ def test_prices_and_profile_are_inputs_too_and_measured_numbers_stand_apart():
     )
     found = diff(plans.plan(), new)
     assert by_name(found.inputs) == {
-        "profile": ("airline-20261122", "airline-20261130"),
+        "profile": ("airline-20261122 (abababab)", "airline-20261130 (abababab)"),
         "prices of models": ("genai-prices 0.2.1", "genai-prices 0.2.2"),
         "prices of the date": ("2026-11-22", "2026-12-01"),
         "price book": ("aws us-east-1, 2026-10-01", "own, eu, 2026-12-01"),
@@ -82,6 +82,17 @@ def test_prices_and_profile_are_inputs_too_and_measured_numbers_stand_apart():
     assert by_name(found.measured) == {
         "interaction.llm_calls": (2.0, 2.5),
         "interaction.latency": (None, 1.0),
+    }
+
+
+def test_whatever_else_a_plan_is_a_function_of_is_named_when_it_changed():
+    given = plans.inputs(profile=plans.profile(digest="cd" * 32), seed=8, draws=0)
+    found = diff(plans.plan(), plans.plan(inputs=given, tool_version="0.2.0"))
+    assert by_name(found.inputs) == {
+        "profile": ("airline-20261122 (abababab)", "airline-20261122 (cdcdcdcd)"),
+        "seed": (7, 8),
+        "draws": (200, 0),
+        "agent-profiler": ("0.1.0", "0.2.0"),
     }
 
 
