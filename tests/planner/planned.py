@@ -39,7 +39,7 @@ def two_calls(folder: Path, interactions: int = 120, **of_run: Any) -> WorkloadP
     for number in range(interactions):
         trace, begin_ns = f"{number:05d}", number * S
         for call in range(2):
-            start_ns = begin_ns + call * 200 * MS
+            start_ns = call * 200 * MS  # on the agent's clock: from the message on
             records.append(
                 llm_call(
                     trace,

@@ -16,7 +16,7 @@ def test_nothing_is_one_sentence():
 
 
 def test_each_change_stands_with_both_values_and_what_that_is_in_percent():
-    users = {**plans.DEMAND["users"], "peak_concurrent": 800}  # type: ignore[dict-item]
+    users = {**plans.DEMAND["users"], "peak_concurrent": 800}
     new = plans.plan(
         inputs=plans.inputs(demand={**plans.DEMAND, "users": users}),
         provenance=(plans.measured(value=2.5),),
