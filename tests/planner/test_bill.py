@@ -79,3 +79,14 @@ def test_another_model_s_price_for_the_same_tokens(calls):
     # = 210 a call, of 3,000.
     found = bill(calls).ratio(likely, Change(serves=(MODEL, "gpt-4o-mini")))
     assert found == pytest.approx(210 / 3000, rel=1e-9)
+
+
+def test_another_model_s_own_price_is_the_demand_s(calls):
+    # A third of the price a token, for all calls it takes; half of them it has already.
+    models = {
+        MODEL: {"price": {"input": 3, "output": 9}},
+        "own": {"price": {"input": 1, "output": 3}, "replaces": {MODEL: 0.5}},
+    }
+    found = bill_of(Demand.model_validate({**DEMAND, "models": models}), calls, AT)
+    # Half at 3,900 and half at 1,300 a call is 2,600; all at 1,300 is half of that.
+    assert found.ratio(likely, Change(serves=(MODEL, "own"))) == pytest.approx(0.5, rel=1e-12)
