@@ -27,6 +27,7 @@ from profiler.planner.notes import (
 from profiler.planner.price_book import load_price_book
 from profiler.planner.prices import exactly
 from profiler.planner.ranges import certain
+from profiler.planner.rollout import build_rollout
 from profiler.planner.scale import Scaling, build_scale, served_shares, value_per_user
 from profiler.planner.sensitivity import (
     AS_MEASURED,
@@ -38,6 +39,7 @@ from profiler.planner.sensitivity import (
 )
 from profiler.planner.serving import serving
 from profiler.planner.spread import draw_points, spreads
+from profiler.planner.thresholds import build_triggers, unwatched
 from profiler.planner.workers import cv2
 
 if TYPE_CHECKING:
@@ -86,11 +88,8 @@ def build_plan(
     planning = _Planning(demand, measured, bill, agent, setting)
     ranges = ranges_of(demand)
     point = planning.point(likely, AS_MEASURED)
-    spread = spreads(
-        planning.setting,
-        draw_points(agent, bill, ranges, draws=draws, seed=seed),
-        demand.growth,
-    )
+    points = draw_points(agent, bill, ranges, draws=draws, seed=seed)
+    spread = spreads(planning.setting, points, demand.growth)
     rng = np.random.default_rng((seed, 5))
     samples = {
         name: agent.sample_for(shares, rng)
@@ -104,6 +103,7 @@ def build_plan(
         setting=planning.setting, point=point, agent=agent, samples=samples, seed=seed
     )
     scales = tuple(build_scale(scaling, factor, spread[factor]) for factor in demand.growth)
+    rollout = build_rollout(scaling, points, at)
     return plan.Plan(
         schema_version=plan.PLAN_SCHEMA_VERSION,
         kind="plan",
@@ -121,6 +121,9 @@ def build_plan(
         what_ifs=tuple(_what_ifs(planning)),
         economics=_economics(planning, scales),
         run_cost=_run_cost(planning, at),
+        rollout=rollout,
+        triggers=build_triggers(measured, demand, scales[0], rollout.triggers()),
+        unwatched=unwatched(measured),
         warnings=tuple(dict.fromkeys(warnings(demand, measured, bill, scales))),
         provenance=tuple(provenance(measured)),
     )

@@ -24,6 +24,7 @@ from profiler.planner.ranges import (
     certain,
     read_at_least_one,
 )
+from profiler.planner.stages import Rollout
 from profiler.workload.near import did_you_mean
 from profiler.workload.strict import Count, PositiveCount, Strict, Text, problem
 from profiler.workload.units import duration_s
@@ -279,6 +280,7 @@ class Demand(Strict):
     infrastructure: Infrastructure = Infrastructure()
     operations: Operations = Operations()
     value: Value | None = None
+    rollout: Rollout = Field(default_factory=Rollout)
 
     @field_validator("currency", mode="before")
     @classmethod

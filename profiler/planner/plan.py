@@ -13,6 +13,8 @@ import orjson
 from pydantic import Field, ValidationError
 
 from profiler.errors import PlanError
+from profiler.planner.rollout_plan import RolloutPlan  # noqa: TC001 - pydantic reads it
+from profiler.planner.triggers import Trigger  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Strict
 
 if TYPE_CHECKING:
@@ -316,6 +318,13 @@ class Plan(Strict):
     what_ifs: tuple[WhatIf, ...]
     economics: Economics | None = Field(description="null: the demand names no value")
     run_cost: RunCost
+    rollout: RolloutPlan | None = Field(default=None, description="in which stages it grows")
+    triggers: tuple[Trigger, ...] = Field(
+        default=(), description="every threshold: of stages, of the service level, of baselines"
+    )
+    unwatched: tuple[str, ...] = Field(
+        default=(), description="metrics of the profile without a trigger, and why"
+    )
     warnings: tuple[str, ...]
     provenance: tuple[Provenance, ...]
 
