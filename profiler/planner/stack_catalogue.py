@@ -180,7 +180,7 @@ class Technology(Strict):
     def _ways_match(self) -> Self:
         if not self.costs:
             raise problem("nothing says what it costs", "Give costs.managed or costs.self")
-        for way in self.costs.keys() ^ self.hours.keys():
+        for way in sorted(self.costs.keys() ^ self.hours.keys()):
             what = f"'{way}' has {'no hours' if way in self.costs else 'hours and no costs'}"
             raise problem(what, f"Give both costs.{way} and hours.{way}")
         return self

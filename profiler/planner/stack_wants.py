@@ -85,8 +85,7 @@ def _state(
     setting: Setting, point: Point, found: Evaluation, per_s: float
 ) -> dict[str, float | None]:
     state, month = found.state, found.volume.interactions
-    months_s = month / per_s if per_s else 0.0
-    """Seconds of peak that carry as much as the month."""
+    months_s = month / per_s if per_s else 0.0  # of the peak, that carry as much as the month
     hot, cold = 1 - setting.database_share, setting.database_share
     session = point.numbers.get("workers.memory_per_session")
     record = point.numbers.get("workers.cold_bytes_per_interaction")

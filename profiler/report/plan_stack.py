@@ -63,7 +63,8 @@ def _run_by(found: StackPart) -> str:
 
 def _margin(margin: StackMargin) -> str:
     quota = ", a quota" if margin.adjustable else ""
-    return f"{utilization(margin.share)} at {factor(margin.factor)}: {printable(margin.quantity)}{quota}"
+    used = f"{utilization(margin.share)} at {factor(margin.factor)}"
+    return f"{used}: {printable(margin.quantity)}{quota}"
 
 
 def _later(found: StackPart) -> str:
