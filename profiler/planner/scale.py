@@ -139,7 +139,7 @@ def _limit(scaling: Scaling, fit: LimitFit, spread: Spread) -> plan.LimitAtScale
     chances = {}
     if fit.limit in LIMIT_KINDS:
         chances = {
-            f"{window_s}s": risk(
+            f"{window_s:g}s": risk(
                 kind=fit.limit,
                 sample=scaling.samples[fit.model],
                 how=how,
