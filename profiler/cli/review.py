@@ -103,8 +103,9 @@ def _demand(plan: Plan, given: Path | None, where: Path) -> DemandFile:
     """Return the demand given, or the plan's own as it was read."""
     from pydantic import ValidationError
 
-    from profiler.planner.demand import Demand
+    from profiler.planner.demand import ArrivalTrace, Demand
     from profiler.planner.demand_file import DemandFile, load_demand
+    from profiler.planner.ranges import certain
 
     if given is not None:
         return load_demand(given)
@@ -114,9 +115,16 @@ def _demand(plan: Plan, given: Path | None, where: Path) -> DemandFile:
     except ValidationError as exc:
         what = "the plan's demand is not one that this version reads"
         raise PlanError(what, where=str(where), fix="Give it with --demand FILE") from exc
-    if demand.infrastructure.prices is not None:
-        what = f"the plan names a price book of its own, {demand.infrastructure.prices}"
-        raise PlanError(what, where=str(where), fix="Say where it is: --demand FILE, its demand")
+    for file in (demand.infrastructure.prices, demand.stack.catalogue):
+        if file is not None:
+            what = f"the plan's demand names a file of its own, {file}"
+            raise PlanError(
+                what, where=str(where), fix="Say where it is: --demand FILE, that demand"
+            )
+    if isinstance(demand.traffic.burstiness, ArrivalTrace) and plan.baseline is not None:
+        known = {"burstiness": certain(plan.baseline.burstiness)}
+        traffic = demand.traffic.model_copy(update=known)
+        demand = demand.model_copy(update={"traffic": traffic})
     return DemandFile(path=where, data=data, demand=demand)
 
 

@@ -76,3 +76,21 @@ def test_a_tolerance_that_is_none_is_one_line(folder):
     actual = measured(folder, Agent())
     with pytest.raises(AgentProfilerError, match="'tool=much' is no tolerance"):
         review.command(folder, actual=actual, tolerance=["tool=much"], at=AT.isoformat())
+
+
+def test_a_demand_that_names_a_file_is_asked_for(plan, tmp_path):
+    demand = {**plan.inputs.demand, "infrastructure": {"prices": "ours.yaml"}}
+    inputs = plan.inputs.model_copy(update={"demand": demand})
+    (tmp_path / "plan.json").write_bytes(dump_plan(plan.model_copy(update={"inputs": inputs})))
+    with pytest.raises(AgentProfilerError, match=r"names a file of its own, ours\.yaml.*--demand"):
+        review.command(tmp_path, actual="profile=x")
+
+
+def test_burstiness_of_a_trace_is_that_which_was_planned_for(plan, tmp_path):
+    """The trace is not beside the plan, and not needed: its index is in the baseline."""
+    traffic = {**plan.inputs.demand["traffic"], "burstiness": {"trace": "gone.csv"}}
+    demand = {**plan.inputs.demand, "traffic": traffic}
+    inputs = plan.inputs.model_copy(update={"demand": demand})
+    (tmp_path / "plan.json").write_bytes(dump_plan(plan.model_copy(update={"inputs": inputs})))
+    review.command(tmp_path, actual=measured(tmp_path, Agent(seed=2)), at=AT.isoformat())
+    assert orjson.loads((tmp_path / "review.json").read_bytes())["verdict"] == "keep"
