@@ -78,7 +78,10 @@ def keda(plan: Plan) -> dict[str, Any]:
             "pollingInterval": _POLL_S,
             "minReplicaCount": numbers.least,
             "maxReplicaCount": numbers.most,
-            "fallback": {"failureThreshold": 3, "replicas": plan.scales[0].workers.count},
+            "fallback": {
+                "failureThreshold": 3,
+                "replicas": max(numbers.least, plan.scales[0].workers.count),
+            },
             "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(numbers)}},
             "triggers": [
                 _keda_trigger(WAITING_QUERY, numbers.waiting_per_worker),
