@@ -69,7 +69,7 @@ def command(
         float | None,
         typer.Option(
             metavar="USD",
-            help="Of a million input tokens; with --price-output and --profile.",
+            help="Of a million input tokens, not the list price; needs --price-output, --profile.",
             min=0.0,
             rich_help_panel=_ESTIMATE,
         ),
@@ -78,7 +78,7 @@ def command(
         float | None,
         typer.Option(
             metavar="USD",
-            help="Of a million output tokens; with --price-input and --profile.",
+            help="Of a million output tokens, not the list price; needs --price-input, --profile.",
             min=0.0,
             rich_help_panel=_ESTIMATE,
         ),
@@ -220,23 +220,33 @@ def _estimate(
     *,
     is_own: bool,
 ) -> "Estimate":
+    from datetime import UTC, datetime
+
+    from profiler.errors import PlanError
+    from profiler.planner.expected_spend import listed_spend
     from profiler.profile.spend import Prices, spend_of
     from profiler.report.outlook import Estimate
 
     if earlier is None:
         return Estimate()
-    found = None
-    spend = None
+    found = spend = listed = no_price = None
+    interactions = seen.expected.warmup + seen.expected.interactions
     if prices[0] is not None and prices[1] is not None:
         found = Prices(input_usd=prices[0], output_usd=prices[1])
-        interactions = seen.expected.warmup + seen.expected.interactions
         spend = spend_of(earlier, interactions, found)
+    else:
+        try:
+            listed = listed_spend(earlier, interactions, at=datetime.now(UTC).date())
+        except PlanError as exc:
+            no_price = exc.what
     return Estimate(
         profile=str(path),
         is_latency_given=is_own,
         is_other_workload=earlier.run.digests.get("workload") != workload.digest(),
         prices=found,
         spend=spend,
+        listed=listed,
+        no_price=no_price,
     )
 
 

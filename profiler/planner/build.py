@@ -24,6 +24,7 @@ from profiler.planner.notes import (
     provenance,
     warnings,
 )
+from profiler.planner.operations import check_skills
 from profiler.planner.price_book import load_price_book
 from profiler.planner.prices import exactly
 from profiler.planner.ranges import certain
@@ -39,6 +40,8 @@ from profiler.planner.sensitivity import (
 )
 from profiler.planner.serving import serving
 from profiler.planner.spread import draw_points, spreads
+from profiler.planner.stack import check_stack, stack_of
+from profiler.planner.stack_catalogue import load_catalogue
 from profiler.planner.thresholds import build_triggers, unwatched
 from profiler.planner.workers import cv2
 
@@ -79,9 +82,13 @@ def build_plan(
     measured = measure(profile)
     check_trust(measured, accept_untrusted=accept_untrusted)
     _needed(measured)
-    check_models(demand, dict.fromkeys(measured.calls.models))
+    check_models(demand, dict.fromkeys(measured.calls.models), asked.path)
     prices = demand.infrastructure.prices
     book = load_price_book(None if prices is None else asked.path.parent / prices)
+    own = demand.stack.catalogue
+    catalogue = load_catalogue(None if own is None else asked.path.parent / own)
+    check_skills(demand.operations, catalogue.skills())
+    check_stack(demand.stack, catalogue)
     bill = bill_of(demand, measured.calls, at)
     agent = agent_of(measured, bill.exact.per_interaction_usd)
     setting = _setting(demand, measured, bill, agent, book)
@@ -121,6 +128,7 @@ def build_plan(
         sensitivities=tuple(_sensitivities(planning)),
         what_ifs=tuple(_what_ifs(planning)),
         economics=_economics(planning, scales),
+        stack=stack_of(planning.setting, point, measured, scales, catalogue),
         run_cost=_run_cost(planning, at),
         rollout=rollout,
         triggers=build_triggers(measured, demand, scales[0], rollout.triggers()),

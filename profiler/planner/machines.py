@@ -98,17 +98,20 @@ def _cheapest(
     spare: int,
     nothing: str,
 ) -> Fleet:
+    counts = {name: needed(machine) for name, machine in machines.items()}
     fleets = [
-        Fleet(
-            machine=name,
-            count=count + spare,
-            spare=spare,
-            usd_per_hour=machine.usd,
-            source=f"{machine.source} ({machine.date})",
-        )
-        for name, machine in machines.items()
-        if (count := needed(machine)) is not None
+        ((count + spare) * machines[name].usd, count + spare, name)
+        for name, count in counts.items()
+        if count is not None
     ]
     if not fleets:
         raise PlanError(nothing, fix="Add a larger one to a price book of your own")
-    return min(fleets, key=lambda one: (one.count * one.usd_per_hour, one.count, one.machine))
+    _, count, name = min(fleets)
+    machine = machines[name]
+    return Fleet(
+        machine=name,
+        count=count,
+        spare=spare,
+        usd_per_hour=machine.usd,
+        source=f"{machine.source} ({machine.date})",
+    )

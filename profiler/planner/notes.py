@@ -12,6 +12,7 @@ from profiler.workload.near import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
+    from pathlib import Path
 
     from profiler.planner.bill import Bill
     from profiler.planner.demand import Demand
@@ -91,7 +92,7 @@ def check_trust(measured: Measured, *, accept_untrusted: bool) -> None:
     )
 
 
-def check_models(demand: Demand, measured: Mapping[str, object]) -> None:
+def check_models(demand: Demand, measured: Mapping[str, object], path: Path) -> None:
     """Raise PlanError for a model of the demand that nothing is measured of, and that takes none.
 
     Its limits would be checked against nothing, which looks like room without end.
@@ -101,11 +102,13 @@ def check_models(demand: Demand, measured: Mapping[str, object]) -> None:
         for replaced in model.replaces:
             if replaced not in measured:
                 what = f"it replaces '{replaced}', of which the profile has no calls"
-                raise PlanError(what, where=f"models.{name}", fix=did_you_mean(replaced, measured))
+                raise PlanError(
+                    what, where=f"{path}: models.{name}", fix=did_you_mean(replaced, measured)
+                )
         if name not in measured and not model.replaces and name not in fallbacks:
             fix = f"{did_you_mean(name, measured)} Or say whose calls it takes: replaces"
             what = "the profile has no calls of this model"
-            raise PlanError(what, where=f"models.{name}", fix=fix)
+            raise PlanError(what, where=f"{path}: models.{name}", fix=fix)
 
 
 def warnings(

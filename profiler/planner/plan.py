@@ -14,11 +14,13 @@ from pydantic import Field, ValidationError
 
 from profiler.errors import PlanError
 from profiler.planner.rollout_plan import RolloutPlan  # noqa: TC001 - pydantic reads it
+from profiler.planner.stack_model import StackPart  # noqa: TC001 - pydantic reads it
 from profiler.planner.triggers import Trigger  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Strict
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 PLAN_SCHEMA_VERSION: Literal[1] = 1
 WINDOWS_S = (1, 60)
@@ -135,6 +137,12 @@ class RetriesAtScale(Strict):
     attempts_per_call: Estimate = Field(description="attempts, the first included")
     failed_calls: Estimate = Field(description="share of calls that fail after all retries")
     limited_time: Estimate = Field(description="share of time in which a limit rejects")
+    window_s: float = Field(description="length of the windows, or what a full bucket is worth")
+    closed_form_rejection: float | None = Field(
+        default=None,
+        description="rejected attempts without retries, exactly: where Poisson interactions make "
+        "one call each and a bucket counts requests; null: there is no closed form",
+    )
     fluid_rejection: float = Field(
         description="rejection at the fixed point of demand and retries, without chance"
     )
@@ -311,6 +319,9 @@ class Plan(Strict):
     sensitivities: tuple[Sensitivity, ...] = Field(description="widest swing of the cost first")
     what_ifs: tuple[WhatIf, ...]
     economics: Economics | None = Field(description="null: the demand names no value")
+    stack: tuple[StackPart, ...] = Field(
+        default=(), description="what to build it of, part by part"
+    )
     run_cost: RunCost
     rollout: RolloutPlan | None = Field(default=None, description="in which stages it grows")
     triggers: tuple[Trigger, ...] = Field(

@@ -256,7 +256,7 @@ def _forecast(calendar: _Calendar, each: _Reached, before: _Reached) -> StageFor
     found, loads = each.found, calendar.loads
     assert found is not None  # noqa: S101 - only where it starts there is none
     peak, when = loads.peak(each.begin), calendar.when(each)
-    by_window = {
+    by_way = {
         name: None if factor is None else loads.peak(factor).users
         for name, factor in found.factors.items()
         if len(found.factors) > 1
@@ -265,7 +265,7 @@ def _forecast(calendar: _Calendar, each: _Reached, before: _Reached) -> StageFor
     return StageForecast(
         users=peak.users,
         interactions_per_minute=peak.interactions_per_minute,
-        users_by_window=by_window,
+        users_by_enforcement=by_way,
         likely=None if when is None else _text(when.likely),
         early=_text(when.early) if when is not None and has_range else None,
         late=_text(when.late) if when is not None and has_range else None,

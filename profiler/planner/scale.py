@@ -14,10 +14,10 @@ from profiler.planner.demand import LIMIT_KINDS
 from profiler.planner.evaluate import evaluate, load_of
 from profiler.planner.limit_fit import counting
 from profiler.planner.limit_risk import risk
-from profiler.planner.limits import retry_fixed_point
+from profiler.planner.limits import bucket_rejection, retry_fixed_point
 from profiler.planner.operations import operations
 from profiler.planner.plan import WINDOWS_S
-from profiler.planner.retrying import simulate_calls
+from profiler.planner.retrying import REQUESTS, simulate_calls
 from profiler.planner.workers import Targets, size
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from profiler.planner.simulate_limits import LimitSimulation
     from profiler.planner.spread import Spread
     from profiler.planner.workers import Sizing
+
+
+_WHOLE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,7 +139,7 @@ def _limit(scaling: Scaling, fit: LimitFit, spread: Spread) -> plan.LimitAtScale
     chances = {}
     if fit.limit in LIMIT_KINDS:
         chances = {
-            f"{window_s}s": risk(
+            f"{window_s:g}s": risk(
                 kind=fit.limit,
                 sample=scaling.samples[fit.model],
                 how=how,
@@ -234,8 +237,14 @@ def _retries_of(
                 seed=scaling.seed,
             ),
             model,
-            _enforcement(window_s, limits.enforced, is_stated=limits.window is not None),
+            (
+                _enforcement(window_s, limits.enforced, is_stated=limits.window is not None),
+                window_s,
+            ),
             (fluid.rejection, fluid.attempts_per_minute),
+            None
+            if is_window or numbers["traffic.burstiness"] > 1
+            else _closed_form(sample, load.calls_per_minute, allowed, window_s),
         )
         for window_s in windows
     ]
@@ -249,16 +258,36 @@ def _enforcement(window_s: float, enforced: str | None, *, is_stated: bool) -> s
     return text if is_stated and enforced is not None else f"{text} (assumed)"
 
 
+def _closed_form(
+    sample: CallSample, rate: float, allowed: Mapping[str, float], window_s: float
+) -> float | None:
+    """Return what a bucket rejects, where a closed form has it: see `limits.bucket_rejection`."""
+    limit = allowed.get(REQUESTS)
+    one_call_each = len(np.unique(sample.interaction)) == len(sample.interaction)
+    if limit is None or len(allowed) > 1 or not one_call_each:
+        return None
+    burst = limit * window_s / 60.0
+    if burst < 1 or abs(burst - round(burst)) > _WHOLE:
+        return None
+    return bucket_rejection(rate, limit, round(burst))
+
+
 def _simulated(
-    found: LimitSimulation, model: str, enforcement: str, fluid: tuple[float, float]
+    found: LimitSimulation,
+    model: str,
+    enforcement: tuple[str, float],
+    fluid: tuple[float, float],
+    closed_form: float | None,
 ) -> plan.RetriesAtScale:
     return plan.RetriesAtScale(
         model=model,
-        enforcement=enforcement,
+        enforcement=enforcement[0],
+        window_s=enforcement[1],
         rejected_attempts=_share(found.together.rejected, found.calls),
         attempts_per_call=_estimate(found.attempts_per_call),
         failed_calls=_share(found.failed_calls, found.calls),
         limited_time=_share(found.together.limited_time, found.calls),
+        closed_form_rejection=closed_form,
         fluid_rejection=fluid[0],
         fluid_attempts_per_minute=fluid[1],
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from profiler.planner.expected_spend import ListedSpend
     from profiler.profile.spend import Prices, Spend
     from profiler.workload.model import Workload
     from profiler.workload.outlook import Bin, Drawn, Expected, Figures, Outlook
@@ -43,6 +44,9 @@ class Estimate:
     is_other_workload: bool = False
     prices: Prices | None = None
     spend: Spend | None = None
+    listed: ListedSpend | None = None
+    no_price: str | None = None
+    """Why there is no spend at list prices: what the price data lack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,10 +227,13 @@ def _duration(expected: Expected, estimate: Estimate) -> str:
 
 
 def _spend(expected: Expected, estimate: Estimate) -> str:
+    if estimate.listed is not None:
+        return _at_list_prices(expected, estimate.listed)
     if estimate.prices is None:
+        why = estimate.no_price or "the tokens of its LLM calls are the agent's"
         return (
-            "not known: there are no prices, and the tokens of its LLM calls are the agent's. "
-            "--profile RUN with --price-input and --price-output (USD per million) estimates it"
+            f"not known: {why}. --profile RUN of a run that saw them estimates it, at list prices "
+            "or with --price-input and --price-output (USD per million)"
         )
     spend = estimate.spend
     if spend is None:
@@ -244,6 +251,20 @@ def _spend(expected: Expected, estimate: Estimate) -> str:
     )
     if spend.coverage < 1:
         text += f"; tokens were observed in {percent(spend.coverage)} of its interactions"
+    if expected.is_cut:
+        text += "; of what is drawn here alone, the run goes on"
+    return text
+
+
+def _at_list_prices(expected: Expected, spend: ListedSpend) -> str:
+    interactions = plural(expected.warmup + expected.interactions, "interaction")
+    models = ", ".join(f"{name} ({provider})" for name, provider in spend.models)
+    text = (
+        f"about {usd(float(spend.usd))}: {interactions}, warm-up included, with the calls and mean "
+        f"tokens of the profile, at list prices of {models} in {spend.source}"
+    )
+    if spend.coverage < 1:
+        text += f"; tokens were observed in {percent(spend.coverage)} of the calls"
     if expected.is_cut:
         text += "; of what is drawn here alone, the run goes on"
     return text

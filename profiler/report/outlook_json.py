@@ -13,6 +13,7 @@ from profiler.workload.outlook import NOT_OBSERVED, Arrivals, figures, histogram
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from profiler.planner.expected_spend import ListedSpend
     from profiler.workload.dispersion import Dispersion
     from profiler.workload.likeness import Dimension, Likeness
     from profiler.workload.model import Workload
@@ -53,6 +54,7 @@ def outlook_json(
             "profile": estimate.profile,
             "profile_is_of_another_workload": estimate.is_other_workload,
             "spend_usd": None if estimate.spend is None else asdict(estimate.spend),
+            "spend_at_list_prices": _listed(estimate.listed),
         },
         "scenarios": {
             scenario.name: {
@@ -127,6 +129,18 @@ def _scenario(drawn: Drawn) -> dict[str, Any]:
         "turns": _figures(drawn.turns) or None,
         "user_tokens": _figures(drawn.user_tokens) or None,
         "think_time_ms": _figures([ns // NS_PER_MS for ns in drawn.think_times_ns]) or None,
+    }
+
+
+def _listed(spend: ListedSpend | None) -> dict[str, Any] | None:
+    if spend is None:
+        return None
+    models = [{"model": name, "provider": provider} for name, provider in spend.models]
+    return {
+        "usd": float(spend.usd),
+        "models": models,
+        "coverage": spend.coverage,
+        "source": spend.source,
     }
 
 

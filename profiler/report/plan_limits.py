@@ -14,6 +14,7 @@ from profiler.report.plan_words import (
     share,
     spread,
     utilization,
+    whole,
 )
 from profiler.report.quantities import NOTHING, printable
 
@@ -84,7 +85,7 @@ def _table_of_means(plan: Plan) -> Table:
 
 
 def _users(limit: LimitAtScale, field: str) -> str:
-    return spread(limit, field, "{:,.0f}".format)
+    return spread(limit, field, whole)
 
 
 def _each(plan: Plan) -> Iterable[tuple[Scale, LimitAtScale]]:
@@ -137,6 +138,11 @@ def _retries(plan: Plan) -> list[Part]:
     ]
 
 
+def _closed_form(retries: RetriesAtScale) -> str:
+    found = retries.closed_form_rejection
+    return f"{NOTHING} (none)" if found is None else share(found)
+
+
 def _retries_of(plan: Plan, model: str) -> tuple[Words, Table]:
     found = [
         (scale, retries)
@@ -150,11 +156,15 @@ def _retries_of(plan: Plan, model: str) -> tuple[Words, Table]:
         ("attempts per call", lambda each: estimate(each.attempts_per_call, "count")),
         ("calls that fail after all retries", lambda each: estimate(each.failed_calls, "share")),
         ("time limited", lambda each: estimate(each.limited_time, "share")),
+        (
+            "attempts rejected, closed form, no retries",
+            _closed_form,
+        ),
         ("fixed point: attempts rejected", lambda each: share(each.fluid_rejection)),
         ("fixed point: attempts/min", lambda each: number(each.fluid_attempts_per_minute)),
     )
     table = Table(
-        ("", *(factor(scale.factor) for scale, _ in found)),
+        ("", *(f"{factor(scale.factor)}, {each.window_s:g} s" for scale, each in found)),
         tuple(Row(name, tuple(write(each) for _, each in found)) for name, write in fields),
     )
     return Words(f"Limits taken as enforced by: {how}."), table

@@ -96,9 +96,9 @@ def _stage(stage: StagePlan) -> Part:
             f"fires at {number(forecast.users)} users, "
             f"{number(forecast.interactions_per_minute)} interactions/min"
             + "".join(
-                f"; {printable(window)} windows: "
+                f"; {printable(way)}: "
                 + (nothing("not within the demand") if users is None else number(users))
-                for window, users in forecast.users_by_window.items()
+                for way, users in forecast.users_by_enforcement.items()
             )
         )
     lines += [f"changes: {printable(change, _WIDEST)}" for change in stage.changes]

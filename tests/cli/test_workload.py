@@ -46,7 +46,7 @@ def test_every_shipped_workload_is_shown_within_80_columns_and_nothing_is_writte
     assert (code, err) == (0, "")
     assert f"Outlook of {name}: nothing was sent" in out
     assert "Not observed before a run" in out
-    assert "not known: there are no prices" in flat(out)
+    assert "spend not known: the tokens of its LLM calls" in flat(out)
     assert max(map(len, out.splitlines())) <= 80
     assert [path.name for path in tmp_path.iterdir()] == ["two.yaml"]
 
@@ -83,6 +83,31 @@ def test_a_profile_gives_latency_and_with_prices_the_spend(shown):
     assert "370 interactions, warm-up included" in out
     assert "of another workload" not in out
     assert "of another workload" in flat(shown("smoke", "--profile", SAMPLE)[1])
+
+
+def test_a_profile_gives_the_spend_at_list_prices(shown):
+    """gpt-4o: 2.50 per million tokens read, 1.25 of them cached, 10.00 made."""
+    profile = json.loads((SAMPLE / "profile.json").read_text())
+    calls = profile["models"]["gpt-4o"]
+    read, cached, made = (
+        calls[name]["mean"] for name in ("input_tokens", "cached_input_tokens", "output_tokens")
+    )
+    each = calls["input_tokens"]["eligible"] / profile["sample"]["interactions"]
+    dollars = 370 * each * ((read - cached) * 2.5 + cached * 1.25 + made * 10) / 1e6
+    out = flat(shown("airline", "--profile", SAMPLE)[1])
+    assert f"spend about ${dollars:.2f}: 370 interactions" in out
+    assert "at list prices of gpt-4o (openai) in genai-prices" in out
+    found = json.loads(shown("airline", "--profile", SAMPLE, "--json")[1])
+    listed = found["expected"]["spend_at_list_prices"]
+    assert listed["usd"] == pytest.approx(dollars)
+
+
+def test_a_model_without_a_list_price_is_named(shown, tmp_path):
+    profile = json.loads((SAMPLE / "profile.json").read_text())
+    profile["models"]["my-model"] = profile["models"].pop("gpt-4o")
+    (tmp_path / "profile.json").write_text(json.dumps(profile))
+    out = flat(shown("airline", "--profile", tmp_path)[1])
+    assert "spend not known: the price data have no model 'my-model'" in out
 
 
 def test_json_holds_the_same(shown):

@@ -48,7 +48,7 @@ def test_a_book_of_ones_own_takes_the_place_of_the_one_that_ships(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("currency: USD", "currency: EUR", r"book\.yaml:7: currency: EUR is not the currency"),
+        ("currency: USD", "currency: EUR", r"book\.yaml:8: currency: EUR is not the currency"),
         ("date: 2026-06-17}", "note: x}", r"book\.yaml:\d+: .*date"),
         ("date: 2026-06-17}", "date: June}", r"'June' is not a day.*2026-11-22"),
         ("usd: 0.0816", "usd: 0.0816 EUR", "another currency"),

@@ -98,7 +98,7 @@ def test_the_limits_trigger_fires_where_erlang_s_loss_is_two_per_cent():
     found = rollout(models={"gpt-4o": {"limits": {"concurrent_requests": 50}}})
     forecast = found.stages[2].forecast
     assert forecast.users == pytest.approx(expected, rel=0.002)
-    assert forecast.users_by_window == {}
+    assert forecast.users_by_enforcement == {}
 
 
 def test_limits_bind_within_the_headroom_as_in_the_plan(grown: Plan):
@@ -235,10 +235,20 @@ def test_without_growth_no_date_is_forecast_and_the_plan_says_so(plain: Any, is_
 
 
 def test_where_enforcement_is_not_known_both_ways_are_told():
-    """A short window is hit earlier than a long one."""
+    """A short window is hit earlier than a long one, and a bucket not before it is the mean."""
     limits = {"requests_per_minute": 10_000}
     forecast = rollout(models={"gpt-4o": {"limits": limits}}).stages[2].forecast
-    assert forecast.users == forecast.users_by_window["1s"] < forecast.users_by_window["60s"]
+    short, long, bucket = forecast.users_by_enforcement.values()
+    assert forecast.users == short < long
+    assert bucket == pytest.approx(10_000 / 0.98 / (2 * CALLS), rel=0.002)
+
+
+def test_a_bucket_rejects_what_it_is_not_refilled_with():
+    """2 % are too much where 98 % of the demand are the limit."""
+    limits = {"requests_per_minute": 10_000, "window": "60s", "enforced": "bucket"}
+    forecast = rollout(models={"gpt-4o": {"limits": limits}}).stages[2].forecast
+    assert forecast.users == pytest.approx(10_000 / 0.98 / (2 * CALLS), rel=0.002)
+    assert forecast.users_by_enforcement == {}
 
 
 def test_the_rollout_s_ranges_move_no_answer_of_the_plan():

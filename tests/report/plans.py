@@ -82,6 +82,7 @@ def retries(**changes: Any) -> dict[str, Any]:
     return {
         "model": "gpt-4o",
         "enforcement": "bucket of 60 s",
+        "window_s": 60.0,
         "rejected_attempts": estimate(0.37, (0.35, 0.39)),
         "attempts_per_call": estimate(1.52, (1.5, 1.54)),
         "failed_calls": estimate(0.062, (0.055, 0.07)),

@@ -36,7 +36,7 @@ COST: dict[str, Any] = {
 FORECAST: dict[str, Any] = {
     "users": 1349.0,
     "interactions_per_minute": 2698.0,
-    "users_by_window": {"1s": 1349.0, "60s": None},
+    "users_by_enforcement": {"windows": 1349.0, "a bucket": None},
     "likely": "2027-07-05",
     "early": "2027-03-17",
     "late": None,
@@ -88,7 +88,7 @@ def test_a_stage_stands_with_its_dates_and_an_open_end_is_called_so():
     assert "| 1 one (start) | launch |" in found
     assert "| 2 two | 2027-07-05 (2027-03-17 to open) | 2027-05-22 | 3 to 5 |" in found
     assert "fires at 1,349 users" in found
-    assert "60s windows: — (not within the demand)" in found
+    assert "a bucket: — (not within the demand)" in found
     assert "over 10m, for 15m" in found
 
 
