@@ -221,10 +221,16 @@ class Histogram:
         indices, cumulated = self._ranks()
         return self._layout.highest(indices[bisect_left(cumulated, rank)])
 
-    def count_at_most(self, value: float) -> int:
-        """Return how many of the recorded values are in buckets that end at or below `value`."""
+    def at_or_below(self, bound: float) -> int:
+        """Return how many values are at or below a bound, in the spec's unit, to its precision.
+
+        A bucket that holds the bound counts as below it.
+        """
+        if bound < 0 or not self.count:
+            return 0
         indices, cumulated = self._ranks()
-        place = bisect_right(indices, value, key=self._layout.highest)
+        last = self._layout.index(min(math.floor(bound), self.spec.highest))
+        place = bisect_right(indices, last)
         return cumulated[place - 1] if place else 0
 
     def merge(self, other: Histogram) -> None:

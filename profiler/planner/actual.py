@@ -41,7 +41,7 @@ def of_distribution(found: Distribution) -> Actual:
     per_unit, histogram = SCALES[found.unit].per_unit, sample.histogram
 
     def at_most(value: float) -> float:
-        return histogram.count_at_most(value * per_unit) / found.count
+        return histogram.at_or_below(value * per_unit) / found.count
 
     return Actual(
         mean=found.mean,
