@@ -45,9 +45,10 @@ def judge(gates: Sequence[Gate], sides: Sides) -> tuple[GateResult, ...]:
     """
     asked = [_ask(gate, sides) for gate in gates if not _is_moot(gate, sides)]
     tests = [each.test(each.gate.bound) for each in asked]
-    known = [place for place, test in enumerate(tests) if test is not None]
-    p_values = adjusted([test.p_above for test in tests if test is not None])
-    by_place = dict(zip(known, p_values, strict=True))
+    p_values = {place: test.p_above for place, test in enumerate(tests) if test is not None}
+    # What nothing speaks for is no hypothesis: it would only dilute the others.
+    likely = {place: p for place, p in p_values.items() if p < 1}
+    by_place = p_values | dict(zip(likely, adjusted(list(likely.values())), strict=True))
     most = max(sides.baseline.sample.interactions, sides.candidate.sample.interactions)
     return tuple(_result(each, by_place.get(place), most) for place, each in enumerate(asked))
 
