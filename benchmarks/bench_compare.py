@@ -7,7 +7,7 @@ many rounds, which words: `mock.scripted`), 200 interactions each, without socke
 calls take what the mock LLM draws for them. Written as journals, profiled, compared.
 
 - False alarms: 200 pairs with other seeds, for sessions and for the mock. How many fail the default
-  gates (fail, not inconclusive).
+  gates (fail, not inconclusive). The mock's times are judged as well, as a real agent's would be.
 - Power: the candidate makes 10 % more LLM calls per interaction (a tool call is more probable).
   Found: the gate on `interaction.llm_calls.mean` fails. With the seed of the workload, as in CI,
   both runs play the same sessions; beside it what is found with other sessions, where no test of
@@ -138,7 +138,7 @@ class Mock:
             digests={"workload": self._workload.digest(), **self._workload.data_digests()},
             seeds={"sessions": seeds.sessions},
             host={},
-            target={"protocol": "openai-chat", "mock": {"speed": 1.0}},
+            target={"protocol": "openai-chat"},  # not told that it is the mock: times count
             load={"mode": "closed", "users": 8},
             encoding="o200k_base",
             observers=("client", "response"),

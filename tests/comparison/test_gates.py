@@ -158,6 +158,17 @@ def test_many_gates_are_failed_by_more_than_one_unlucky_number():
     assert among.p_adjusted == pytest.approx(4 * alone.p_adjusted)
 
 
+def test_times_of_the_mock_agent_are_judged_by_own_gates_only():
+    target = {"protocol": "openai-chat", "mock": {"speed": 1}}
+    before = profile_of(SESSIONS, target=target)
+    slow = profile_of(SESSIONS, run_id="r2", latency_ms=3000, target=target)
+    assert all(gate.metric != "interaction.latency" for gate in compare(before, slow).gates)
+    gate = Gate(metric="interaction.latency", statistic="mean", rule="max", bound=Bound(2.0))
+    assert compare(before, slow, gates=[gate]).verdict == "fail"
+    real = compare(profile_of(SESSIONS), profile_of(SESSIONS, run_id="r2", latency_ms=3000))
+    assert next(g for g in real.gates if g.metric == "interaction.latency").verdict == "fail"
+
+
 def test_a_harness_that_was_the_bottleneck_decides_no_time():
     before = profile_of(SESSIONS)
     slow = before.model_copy(
@@ -165,3 +176,7 @@ def test_a_harness_that_was_the_bottleneck_decides_no_time():
     )
     found = {g.metric: g for g in compare(before, slow).gates}
     assert found["interaction.llm_calls"].verdict == "pass"
+    latency = found["interaction.latency"]
+    assert latency.verdict == "inconclusive"
+    assert latency.reason is not None
+    assert latency.reason.startswith("the harness was the bottleneck of the candidate")
