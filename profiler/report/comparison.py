@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 _MOST_CHANGES = 12
-_GATE_WIDTH = 30
 
 
 def comparison_report(comparison: Comparison) -> RenderableType:
@@ -62,9 +61,10 @@ def _differences(comparison: Comparison) -> Table:
 
 def _gates(comparison: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("gate", "rule", "", "seen [90 % CI]"):
-        # Names are what a gates file wants: whole. Our own are; others are cut to what fits.
-        table.add_column(name, overflow="fold", min_width=_GATE_WIDTH if name == "gate" else None)
+    # Names are what a gates file wants: not broken in two.
+    table.add_column("gate", no_wrap=True)
+    for name in ("rule", "", "seen [90 % CI]"):
+        table.add_column(name, overflow="fold")
     for gate in comparison.gates:
         table.add_row(
             Text(words.gate_name(gate)),
