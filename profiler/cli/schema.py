@@ -16,6 +16,7 @@ class SchemaKind(StrEnum):
     TRAFFIC = "traffic"
     PLAN = "plan"
     REVIEW = "review"
+    COMPARISON = "comparison"
 
 
 def command(
@@ -34,6 +35,10 @@ def command(
         from profiler.planner.review import REVIEW_SCHEMA_VERSION, Review
 
         found = schema_of(Review, kind.value, REVIEW_SCHEMA_VERSION, "Review of a plan")
+    elif kind is SchemaKind.COMPARISON:
+        from profiler.comparison.model import COMPARISON_SCHEMA_VERSION, Comparison
+
+        found = schema_of(Comparison, kind.value, COMPARISON_SCHEMA_VERSION, "Comparison")
     else:
         found = json_schema(kind.value)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
