@@ -27,6 +27,7 @@ from profiler.cli import (
     mock,
     plan,
     profile,
+    report,
     review,
     run,
     schema,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.command(name="run", no_args_is_help=True)(run.command)
 app.command(name="profile", no_args_is_help=True)(profile.command)
+app.command(name="report", no_args_is_help=True)(report.command)
 app.command(name="plan", no_args_is_help=True)(plan.command)
 app.command(name="review", no_args_is_help=True)(review.command)
 app.command(name="compare", no_args_is_help=True)(compare.command)
