@@ -244,7 +244,7 @@ def _run(
         show = partial(shown, form=options.form, events=options.events)
         return run_shards(spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show)
     stability = _stability() if options.until_stable else None
-    so_far = SoFar()
+    so_far = SoFar(is_observed=bool(options.observing.names))
     feed = _feeder(stability, so_far if options.form is not Form.NOTHING else None)
     hooks = Hooks(
         on_interaction=feed,

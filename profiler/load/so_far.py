@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from profiler.clock import NS_PER_S, monotonic_ns
-from profiler.measure.histogram import DURATION, Histogram
+from profiler.measure.histogram import Histogram, HistogramSpec
 from profiler.measure.records import LlmCall, Observer, Outcome, Phase, Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from profiler.clock import MonotonicNs
     from profiler.measure.records import Interaction, Record
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 COLUMNS = 30
 MOST_ERROR_KINDS = 20
 OTHER_ERRORS = "others"
+ROUGH = HistogramSpec(name="rough", value_unit="us", lowest=1, highest=3_600_000_000, digits=2)
+"""To 1 %: whoever watches sees no more, and reading it takes a tenth of the event loop's time."""
 _NS_PER_US = 1000
 _REMEMBERED = 4096
 _NEAREST_FIRST = (Observer.GATEWAY, Observer.OTEL, Observer.RESPONSE)
@@ -41,10 +43,14 @@ class CallsSoFar:
 
 
 class SoFar:
-    """The running account of a run's measured interactions. Warm-up is in none of its numbers."""
+    """The running account of a run's measured interactions. Warm-up is in none of its numbers.
 
-    def __init__(self, clock: MonotonicNs = monotonic_ns) -> None:
+    `is_observed`: others than the agent's own answers tell of calls, in their own time, by `see`.
+    """
+
+    def __init__(self, clock: MonotonicNs = monotonic_ns, *, is_observed: bool = False) -> None:
         self._clock = clock
+        self._is_observed = is_observed
         self._calls = {observer: _Calls(observer) for observer in _NEAREST_FIRST}
         self._judged: dict[str, bool] = {}
         self._order: deque[str] = deque()
@@ -54,19 +60,20 @@ class SoFar:
         self.sessions_begun = 0
         self.sessions_ended = 0
         self.errors: Counter[str] = Counter()
-        self.latency = Histogram(DURATION)
+        self.latency = Histogram(ROUGH)
         self.course = Course()
 
-    def take(self, interaction: Interaction, inside: Iterable[Record]) -> None:
+    def take(self, interaction: Interaction, inside: Sequence[Record]) -> None:
         """Take an interaction that ended, and what its own answer showed."""
         is_measured = interaction.phase is Phase.MEASURE
-        self._remember(interaction.trace_id, is_measured=is_measured)
-        for calls in self._calls.values():
-            calls.settle(interaction.trace_id, is_measured=is_measured)
+        if self._is_observed:
+            self._remember(interaction.trace_id, is_measured=is_measured)
+            for calls in self._calls.values():
+                calls.settle(interaction.trace_id, is_measured=is_measured)
         if not is_measured:
             return
-        for record in inside:
-            self.see(record)
+        if inside:
+            self._calls[Observer.RESPONSE].count_all(inside)
         if self.began_ns is None or interaction.send_ns < self.began_ns:
             self.began_ns = interaction.send_ns
         self.ended += 1
@@ -90,9 +97,7 @@ class SoFar:
 
         It may come before its interaction has ended, or some seconds after.
         """
-        if not isinstance(record, LlmCall | Watched) or record.observer not in self._calls:
-            return
-        if isinstance(record, Watched) and not record.llm_calls:
+        if not _tells_of_calls(record) or record.observer not in self._calls:
             return
         calls = self._calls[record.observer]
         measured = self._judged.get(record.trace_id)
@@ -117,6 +122,10 @@ class SoFar:
     def calls(self) -> CallsSoFar | None:
         """Return what the observer that is nearest to the provider saw; None if nobody saw any."""
         return next((c.so_far() for c in self._calls.values() if c.interactions), None)
+
+
+def _tells_of_calls(record: Record) -> TypeGuard[LlmCall | Watched]:
+    return isinstance(record, LlmCall) or (isinstance(record, Watched) and record.llm_calls)
 
 
 class _Calls:
@@ -147,6 +156,16 @@ class _Calls:
         if record.trace_id not in self._seen_in:
             self._seen_in.add(record.trace_id)
             self.interactions += 1
+        self._add(record)
+
+    def count_all(self, records: Iterable[Record]) -> None:
+        """Count what one interaction has of calls, all of it."""
+        telling = [record for record in records if _tells_of_calls(record)]
+        self.interactions += bool(telling)
+        for record in telling:
+            self._add(record)
+
+    def _add(self, record: LlmCall | Watched) -> None:
         if isinstance(record, Watched):
             return
         self._calls += 1
@@ -185,7 +204,7 @@ class Course:
             self._halve()
             column = max(0, at_ns) // self.width_ns
         while column >= len(self._columns):
-            self._columns.append(Histogram(DURATION))
+            self._columns.append(Histogram(ROUGH))
         self._columns[column].record(latency_us)
 
     def _halve(self) -> None:
