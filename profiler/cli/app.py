@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from profiler import __version__
 from profiler.cli import (
     doctor,
+    export,
     gateway,
     import_,
     init,
@@ -47,6 +48,7 @@ app.command(name="run", no_args_is_help=True)(run.command)
 app.command(name="profile", no_args_is_help=True)(profile.command)
 app.command(name="plan", no_args_is_help=True)(plan.command)
 app.command(name="merge", no_args_is_help=True)(merge.command)
+app.command(name="export", no_args_is_help=True)(export.command)
 app.command(name="gateway", no_args_is_help=True)(gateway.command)
 app.command(name="workload", no_args_is_help=True)(workload.command)
 app.command(name="import", no_args_is_help=True)(import_.command)
