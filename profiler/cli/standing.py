@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from profiler.workload.model import Load, Workload
 
 _S_PER_US = 1e-6
+_LEAST_S = 1.0
 _LEAST_SHARE = 0.02
 """Of a run whose end is estimated: before it, an estimate of the time left is a guess."""
 
@@ -114,12 +115,13 @@ class TallyStanding:
         self._clock = clock
         self._goal = _Goal(workload, until_stable=until_stable)
         self._began_ns: int | None = None
+        self._ended_before = 0
 
     def __call__(self, tally: Tally) -> Standing:
         """Return how far it is now. Time counts from when all were first seen to measure."""
         warming = tally.phase is Phase.WARMUP
         if not warming and self._began_ns is None:
-            self._began_ns = self._clock()
+            self._began_ns, self._ended_before = self._clock(), tally.ended
         began_ns = self._began_ns
         elapsed_s = 0.0 if began_ns is None else (self._clock() - began_ns) / NS_PER_S
         share = None if warming else self._goal.share(tally.ended, None, elapsed_s)
@@ -134,7 +136,9 @@ class TallyStanding:
             left_s=self._goal.left_s(share, elapsed_s),
             asked_per_s=self._goal.asked_per_s(elapsed_s),
             asked_of=self._goal.asked_of,
-            achieved_per_s=tally.ended / elapsed_s if elapsed_s else None,
+            achieved_per_s=(
+                (tally.ended - self._ended_before) / elapsed_s if elapsed_s >= _LEAST_S else None
+            ),
         )
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
 from profiler.clock import NS_PER_S, monotonic_ns
-from profiler.measure.histogram import Histogram, HistogramSpec
 from profiler.measure.records import LlmCall, Observer, Outcome, Phase, Watched
 
 if TYPE_CHECKING:
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 COLUMNS = 30
 MOST_ERROR_KINDS = 20
 OTHER_ERRORS = "others"
-ROUGH = HistogramSpec(name="rough", value_unit="us", lowest=1, highest=3_600_000_000, digits=2)
-"""To 1 %: whoever watches sees no more, and reading it takes a tenth of the event loop's time."""
 _NS_PER_US = 1000
 _REMEMBERED = 4096
+_KEPT_BITS = 8
 _NEAREST_FIRST = (Observer.GATEWAY, Observer.OTEL, Observer.RESPONSE)
 """As `profile.metrics.CALL_PREFERENCE`, but for the client, who sees no calls."""
 
@@ -60,7 +58,7 @@ class SoFar:
         self.sessions_begun = 0
         self.sessions_ended = 0
         self.errors: Counter[str] = Counter()
-        self.latency = Histogram(ROUGH)
+        self.latency = Rough()
         self.course = Course()
 
     def take(self, interaction: Interaction, inside: Sequence[Record]) -> None:
@@ -187,6 +185,40 @@ def _plus(total: int | None, more: int | None) -> int | None:
     return total if more is None else (total or 0) + more
 
 
+class Rough:
+    """Latencies in microseconds, to 1 %: whoever watches sees no more.
+
+    Not a `Histogram`: that library is not loaded before the first request, nor during any.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._counts: dict[int, int] = {}
+
+    def record(self, value: int) -> None:
+        """Take a value from zero on; what is below its leading bits is cut off."""
+        cut = max(0, value.bit_length() - _KEPT_BITS)
+        bucket = value >> cut << cut
+        self._counts[bucket] = self._counts.get(bucket, 0) + 1
+        self.count += 1
+
+    def merge(self, other: Rough) -> None:
+        """Add what another has."""
+        for bucket, times in other._counts.items():
+            self._counts[bucket] = self._counts.get(bucket, 0) + times
+        self.count += other.count
+
+    def percentile(self, percent: int) -> int | None:
+        """Return the nearest rank's value, at most 1 % too low; None without any."""
+        rank = -(-self.count * percent // 100)
+        below = 0
+        for bucket in sorted(self._counts):
+            below += self._counts[bucket]
+            if below >= rank:
+                return bucket
+        return None
+
+
 class Course:
     """How latency went over the run, in at most `COLUMNS` columns of equal width.
 
@@ -195,7 +227,7 @@ class Course:
 
     def __init__(self) -> None:
         self.width_ns = NS_PER_S
-        self._columns: list[Histogram] = []
+        self._columns: list[Rough] = []
 
     def add(self, at_ns: int, latency_us: int) -> None:
         """Take a latency in microseconds, of an interaction that ended `at_ns` into the run."""
@@ -204,7 +236,7 @@ class Course:
             self._halve()
             column = max(0, at_ns) // self.width_ns
         while column >= len(self._columns):
-            self._columns.append(Histogram(ROUGH))
+            self._columns.append(Rough())
         self._columns[column].record(latency_us)
 
     def _halve(self) -> None:

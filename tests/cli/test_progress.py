@@ -199,7 +199,17 @@ def standing_of(tmp_path, load: str, *tallies: Tally, seconds: int) -> Standing:
     file.write_text(f"name: x\nload: {load}\nscenarios: [{{name: a, turns: [{{user: hi}}]}}]\n")
     times = iter([0, *[seconds * 1_000_000_000] * 9])
     tell = TallyStanding(load_workload(file), clock=lambda: next(times))
+    tell(Tally(phase=Phase.MEASURE))
     return tell(together(tallies))
+
+
+def test_what_shards_did_before_they_were_looked_at_is_in_no_rate(tmp_path):
+    file = tmp_path / "w.yaml"
+    file.write_text("name: x\nscenarios: [{name: a, turns: [{user: hi}]}]\n")
+    times = iter([0, 1, 2_000_000_000, 2_000_000_000])
+    tell = TallyStanding(load_workload(file), clock=lambda: next(times))
+    assert tell(Tally(phase=Phase.MEASURE, ended=360)).achieved_per_s is None
+    assert tell(Tally(phase=Phase.MEASURE, ended=400)).achieved_per_s == 20.0
 
 
 def test_all_shards_are_shown_as_one(tmp_path):
