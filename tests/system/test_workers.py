@@ -16,6 +16,7 @@ from tests.system.cli import (
     ROOT,
     agent_profiler,
     command,
+    complaints,
     count_recorded,
     environment,
     json_lines,
