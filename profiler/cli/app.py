@@ -20,6 +20,7 @@ from profiler.cli import (
     baseline,
     compare,
     doctor,
+    export,
     gateway,
     import_,
     init,
@@ -54,6 +55,7 @@ app.command(name="plan", no_args_is_help=True)(plan.command)
 app.command(name="review", no_args_is_help=True)(review.command)
 app.command(name="compare", no_args_is_help=True)(compare.command)
 app.command(name="merge", no_args_is_help=True)(merge.command)
+app.command(name="export", no_args_is_help=True)(export.command)
 app.command(name="gateway", no_args_is_help=True)(gateway.command)
 app.command(name="workload", no_args_is_help=True)(workload.command)
 app.command(name="import", no_args_is_help=True)(import_.command)

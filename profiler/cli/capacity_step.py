@@ -15,8 +15,10 @@ import anyio
 
 from profiler.cli.files import PROFILE_NAME, new_run_dir, write_whole
 from profiler.cli.profile import write_profile
-from profiler.cli.progress import shown
-from profiler.load.shard import ShardEnd, ShardSpec, run_shard
+from profiler.cli.progress import form_of, shown
+from profiler.cli.standing import DriverStanding
+from profiler.load.shard import Hooks, ShardEnd, ShardSpec, run_shard
+from profiler.load.so_far import SoFar
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
 from profiler.measure.records import EndReason
@@ -113,7 +115,12 @@ def run_part(setting: Setting, step: Step, runs: StepRuns, *, run_number: int) -
         warmup=setting.workload.load.warmup if run_number == 0 else 0,
     )
     name = run_dir.relative_to(setting.root)
-    ended = run_shard(_spec(setting, workload, run_dir), lambda d: _watched(d, workload, setting))
+    so_far = SoFar()
+    ended = run_shard(
+        _spec(setting, workload, run_dir),
+        lambda driver: _watched(driver, workload, setting, so_far),
+        Hooks(on_interaction=so_far.take),
+    )
     runs.directories.append(str(name))
     if ended.reason is EndReason.JOURNAL_FAILED or not ended.answered:
         return ended
@@ -145,9 +152,11 @@ def _spec(setting: Setting, workload: Workload, run_dir: Path) -> ShardSpec:
 
 
 @asynccontextmanager
-async def _watched(driver: Driver, workload: Workload, setting: Setting) -> AsyncIterator[None]:
+async def _watched(
+    driver: Driver, workload: Workload, setting: Setting, so_far: SoFar
+) -> AsyncIterator[None]:
     """Show progress, and stop the driver on Ctrl-C."""
-    progress = shown(driver, workload, quiet=setting.quiet)
+    progress = shown(DriverStanding(driver, workload, so_far), form_of(quiet=setting.quiet))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, driver)
         async with progress:

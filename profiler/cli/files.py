@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from profiler.errors import UsageError
 from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 RESULTS = Path("results")
 PROFILE_NAME = "profile.json"
@@ -102,13 +102,22 @@ def write_parts(path: Path, parts: Iterable[bytes]) -> None:
 
     Whatever `parts` raises leaves the old file, too.
     """
+    with written_by(path) as temporary, temporary.open("wb") as stream:
+        stream.writelines(parts)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def written_by(path: Path) -> Iterator[Path]:
+    """Yield where to write a file, which takes the place of `path` once the block has ended well.
+
+    Whatever is raised leaves the old file. Raises `UsageError` where the place cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.writelines(parts)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield temporary
         temporary.replace(path)
     except OSError as exc:
         raise UsageError(

@@ -1,152 +1,131 @@
-"""The progress of a run on standard error: a bar in a terminal, nothing elsewhere."""
+"""Shows how a run goes: live in a terminal, a line now and then elsewhere, events for programs.
+
+What is shown is taken on the event loop, which is microseconds; it is written by a thread, so that
+neither layout nor a terminal that does not read holds up the requests that are being timed.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Self
+from contextlib import asynccontextmanager, nullcontext
+from enum import Enum
+from typing import TYPE_CHECKING
 
 import anyio
-
-from profiler.measure.records import Phase
+import anyio.to_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
 
-    from rich.console import Console
-    from rich.progress import TaskID
+    from rich.console import Console, RenderableType
 
-    from profiler.load.driver import Driver
-    from profiler.load.tally import Tally
-    from profiler.workload.model import Workload
+    from profiler.cli.events import Events
+    from profiler.cli.standing import Standing
 
-_EVERY_S = 0.2
+LIVE_EVERY_S, EVENT_EVERY_S, LINE_EVERY_S = 0.25, 1.0, 10.0
 _FORCES_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """Variables by which rich is told what is a terminal."""
+_NOT_SO = ("", "0", "false")
+
+
+class Form(Enum):
+    """How the progress of a run is shown."""
+
+    LIVE = "live"
+    LINES = "lines"
+    EVENTS = "events"
+    NOTHING = "nothing"
+
+
+def form_of(
+    *,
+    quiet: bool,
+    events: Events | None = None,
+    environ: Mapping[str, str] | None = None,
+    is_terminal: bool | None = None,
+) -> Form:
+    """Choose: live in a terminal that is nobody's CI; `is_terminal` is asked of standard error."""
+    env = os.environ if environ is None else environ
+    if quiet:
+        return Form.NOTHING
+    if events is not None:
+        return Form.EVENTS
+    if any(name in env for name in _FORCES_TERMINAL):
+        return Form.LIVE
+    is_ci = env.get("CI", "").lower() not in _NOT_SO
+    on_terminal = sys.stderr.isatty() if is_terminal is None else is_terminal
+    is_plain = is_ci or not on_terminal or env.get("TERM") == "dumb"
+    return Form.LINES if is_plain else Form.LIVE
 
 
 def shown(
-    source: Driver | Callable[[], Standing], workload: Workload, *, quiet: bool
+    tell: Callable[[], Standing], form: Form, events: Events | None = None
 ) -> AbstractAsyncContextManager[object]:
     """Return what shows the progress of a run while it is entered; rich is loaded only if needed.
 
-    `source` as for `Progress`.
+    `tell` says how far it is, and is called on the event loop.
     """
-    forced = any(name in os.environ for name in _FORCES_TERMINAL)
-    if quiet or not (forced or sys.stderr.isatty()):
-        return nullcontext()
-    return Progress(source, workload)
+    match form:
+        case Form.LIVE:
+            return live(tell)
+        case Form.LINES:
+            return _following(tell, _say_line, LINE_EVERY_S)
+        case Form.EVENTS if events is not None:
+            return _following(tell, _event_writer(events), EVENT_EVERY_S)
+        case _:
+            return nullcontext()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How far a run is; `ended` and `failed` are those of its phase."""
+@asynccontextmanager
+async def live(tell: Callable[[], Standing], console: Console | None = None) -> AsyncIterator[None]:
+    """Show a few lines in place while entered; they are gone afterwards."""
+    from rich.console import Console
+    from rich.live import Live
 
-    phase: Phase
-    ended: int
-    failed: int
-    in_flight: int
+    from profiler.cli.live_frame import frame
 
-    @classmethod
-    def of_driver(cls, driver: Driver) -> Standing:
-        """Return how far a run in one process is."""
-        return cls(
-            phase=driver.phase,
-            ended=driver.budget.ended,
-            failed=driver.budget.failed,
-            in_flight=driver.watch.in_flight,
-        )
+    screen = Console(stderr=True) if console is None else console
+    shown = Live(frame(tell()), console=screen, auto_refresh=False, transient=True)
 
-    @classmethod
-    def of_tally(cls, tally: Tally) -> Standing:
-        """Return how far all shards of a run are together."""
-        warming = tally.phase is Phase.WARMUP
-        return cls(
-            phase=tally.phase,
-            ended=tally.warmup_ended if warming else tally.ended,
-            failed=tally.warmup_failed if warming else tally.failed,
-            in_flight=tally.in_flight,
-        )
+    def show(standing: Standing) -> None:
+        drawn: RenderableType = frame(standing)
+        shown.update(drawn, refresh=True)
+
+    with shown:
+        async with _following(tell, show, LIVE_EVERY_S):
+            yield
 
 
-class Progress:
-    """Shows how far a run is, while in its `async with` block.
+@asynccontextmanager
+async def _following(
+    tell: Callable[[], Standing], show: Callable[[Standing], None], every_s: float
+) -> AsyncIterator[None]:
+    """Show again and again while entered, never two at a time."""
 
-    `source` is the driver, or says how far all the shards of the run are.
-    """
-
-    def __init__(
-        self,
-        source: Driver | Callable[[], Standing],
-        workload: Workload,
-        console: Console | None = None,
-    ) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
-
-        self._standing = source if callable(source) else partial(Standing.of_driver, source)
-        self._load = workload.load
-        self._console = console if console is not None else Console(stderr=True)
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-        )
-        self._tasks = anyio.create_task_group()
-        self._task: TaskID | None = None
-
-    async def __aenter__(self) -> Self:
-        """Start showing, where there is a terminal to show on."""
-        await self._tasks.__aenter__()
-        if self._console.is_terminal:
-            self._task = self._bar.add_task("starting", total=None, state="")
-            self._bar.start()
-            self._tasks.start_soon(self._follow)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        """Stop showing."""
-        self._tasks.cancel_scope.cancel()
-        try:
-            return await self._tasks.__aexit__(kind, exc, trace)
-        finally:
-            if self._task is not None:
-                self._bar.stop()
-
-    async def _follow(self) -> None:
+    async def follow() -> None:
         while True:
-            self._show()
-            await anyio.sleep(_EVERY_S)
+            await anyio.sleep(every_s)
+            await anyio.to_thread.run_sync(show, tell())
 
-    def _show(self) -> None:
-        assert self._task is not None  # noqa: S101 - set before this task starts
-        standing = self._standing()
-        warming = standing.phase is Phase.WARMUP
-        state = f"{standing.in_flight} in flight"
-        if standing.failed:
-            state += f", {standing.failed} failed"
-        self._bar.update(
-            self._task,
-            description="warming up" if warming else "measuring",
-            total=self._load.warmup if warming else self._total(),
-            completed=standing.ended,
-            state=state,
-        )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow)
+        try:
+            yield
+        finally:
+            tasks.cancel_scope.cancel()
 
-    def _total(self) -> int | None:
-        return self._load.requests
+
+def _say_line(standing: Standing) -> None:
+    import typer
+
+    from profiler.cli.standing_text import line
+
+    typer.echo(line(standing), err=True)
+
+
+def _event_writer(events: Events) -> Callable[[Standing], None]:
+    from profiler.cli.standing_text import as_event
+
+    return lambda standing: events.write(as_event(standing))

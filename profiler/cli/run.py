@@ -269,6 +269,14 @@ def command(
             rich_help_panel=_OUTPUT,
         ),
     ] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print JSON lines for other programs: started, progress, profile, end.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
 ) -> int:
     """Replay a workload against an agent and write what one interaction costs.
 
@@ -282,9 +290,11 @@ def command(
     the target was unusable, 130 interrupted.
     """
     from profiler.cli import session
+    from profiler.cli.events import Events
     from profiler.cli.objective_options import check_goodput, refuse_without_search, search
     from profiler.cli.observing import check_fits, observing_of, options_of
     from profiler.cli.split import split_of
+    from profiler.errors import UsageError
     from profiler.workload.load import load_workload
     from profiler.workload.shipped import find_workload
 
@@ -329,6 +339,12 @@ def command(
         "shard": shard,
         "goodput": goodput,
     }
+    if find_capacity and json:
+        raise UsageError(
+            "a search has no events",
+            where="--json",
+            fix="Leave it out: capacity.json is written after every step",
+        )
     if not find_capacity:
         refuse_without_search(objective)
         check_goodput(goodput)
@@ -388,5 +404,6 @@ def command(
         split=split,
         goodput=goodput,
         observing=observing,
+        events=Events() if json else None,
     )
     return session.execute(options)

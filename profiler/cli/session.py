@@ -6,6 +6,7 @@ import shlex
 import signal
 from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -23,12 +24,15 @@ from profiler.cli.files import (
 )
 from profiler.cli.observing import NOTHING, Observing, check_fits
 from profiler.cli.profile import files, holds_journal, write_profile
-from profiler.cli.progress import shown
+from profiler.cli.progress import Form, form_of, shown
 from profiler.cli.split import NOT_SPLIT, Split
+from profiler.cli.standing import DriverStanding
+from profiler.cli.step_summary import add_step_summary
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import InconclusiveError, JournalError, TargetUnusableError
 from profiler.load.plan import WHOLE
 from profiler.load.shard import Hooks, RunEnd, ShardSpec, run_shard
+from profiler.load.so_far import SoFar
 from profiler.load.tally import row_of
 from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 from profiler.measure.records import EndReason, Interaction
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from profiler.cli.crew import Crew
+    from profiler.cli.events import Events
     from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
     from profiler.measure.records import Record
@@ -50,7 +55,10 @@ EXIT_OK, EXIT_INTERRUPTED = 0, 130
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a run is to do. `argv` is the command that reproduces it, without secrets."""
+    """What a run is to do. `argv` is the command that reproduces it, without secrets.
+
+    `events`: standard output is for programs, and everything is said there.
+    """
 
     workload: Workload
     workload_path: Path
@@ -62,6 +70,12 @@ class RunOptions:
     split: Split = NOT_SPLIT
     goodput: str | None = None
     observing: Observing = NOTHING
+    events: Events | None = None
+
+    @property
+    def form(self) -> Form:
+        """How its progress is shown."""
+        return form_of(quiet=self.quiet, events=self.events)
 
 
 def reproducing_argv(
@@ -96,6 +110,12 @@ def execute(options: RunOptions) -> int:
     Raises `TargetUnusableError` and `InconclusiveError` (after printing), `JournalError` and
     `UsageError`.
     """
+    if options.events is not None:
+        return options.events.around(partial(_execute, options))
+    return _execute(options)
+
+
+def _execute(options: RunOptions) -> int:
     workload, split, observing = options.workload, options.split, options.observing
     alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
     check_fits(observing, workload, alone=alone)
@@ -108,6 +128,10 @@ def execute(options: RunOptions) -> int:
         _note_fewer(options, crew)
         run_dir = new_run_dir(options.out, _dir_name(options))
         stack.callback(forget_unbegun, run_dir)  # when the mocks have stopped
+        if options.events is not None:
+            options.events.say(
+                "started", run_dir=str(run_dir), workload=workload.name, argv=options.argv
+            )
         url, upstream = workload.target.url, observing.upstream
         if url is None and observing.gateway is not None and upstream is None:
             upstream = mocks.enter_context(_mock_llm(options, run_dir))["llm"]
@@ -123,6 +147,7 @@ def execute(options: RunOptions) -> int:
         raise InconclusiveError("; ".join(ended.lost), fix="No journal came back: run again")
     profile = write_profile(run_dir, keep_built=True)
     _print(profile, options, run_dir)
+    add_step_summary(profile)
     if ended.reason is EndReason.ERROR_LIMIT:
         raise _unusable(workload, url, run_dir, ended.detail)
     if ended.reason is EndReason.INTERRUPTED:
@@ -216,21 +241,25 @@ def _run(
         from profiler.cli.shards import run_shards
 
         start_wall_ns = options.split.start_wall_ns
-        return run_shards(spec, crew, run_dir, start_wall_ns=start_wall_ns, quiet=options.quiet)
+        show = partial(shown, form=options.form, events=options.events)
+        return run_shards(spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show)
     stability = _stability() if options.until_stable else None
-    feed = _feeder(stability)
+    so_far = SoFar(is_observed=bool(options.observing.names))
+    feed = _feeder(stability, so_far if options.form is not Form.NOTHING else None)
     hooks = Hooks(
         on_interaction=feed,
         is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
     )
-    watching = _watching(options, upstream, feed)
+    watching = _watching(options, upstream, feed, so_far)
     if watching is not None:
         hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
-    end = run_shard(spec, lambda driver: _watched(driver, options, watching), hooks)
+    end = run_shard(spec, lambda driver: _watched(driver, options, so_far, watching), hooks)
     return RunEnd(reason=end.reason, detail=end.detail, answered=end.answered)
 
 
-def _watching(options: RunOptions, upstream: str | None, then: Ended) -> Watching | None:
+def _watching(
+    options: RunOptions, upstream: str | None, then: Ended, so_far: SoFar
+) -> Watching | None:
     """Return what runs the observers, None for a run that is watched from outside only."""
     if not options.observing.names:
         return None
@@ -239,16 +268,19 @@ def _watching(options: RunOptions, upstream: str | None, then: Ended) -> Watchin
     from profiler.cli.watching import Watching
 
     console = Console(stderr=True, quiet=options.quiet, style="dim", highlight=False)
-    return Watching(options.observing, upstream=upstream, then=then, say=console.print)
+    return Watching(
+        options.observing, upstream=upstream, then=then, saw=so_far.see, say=console.print
+    )
 
 
 @asynccontextmanager
 async def _watched(
-    driver: Driver, options: RunOptions, watching: Watching | None
+    driver: Driver, options: RunOptions, so_far: SoFar, watching: Watching | None
 ) -> AsyncIterator[None]:
     """Start what watches, wait for the start, show progress, and stop the driver on Ctrl-C."""
     around = nullcontext() if watching is None else watching.around(driver)
-    progress = shown(driver, options.workload, quiet=options.quiet)
+    tell = DriverStanding(driver, options.workload, so_far, until_stable=options.until_stable)
+    progress = shown(tell, options.form, options.events)
     async with anyio.create_task_group() as tasks:
         waiting = anyio.CancelScope()
         tasks.start_soon(_stop_on_signal, driver, waiting, watching)
@@ -282,11 +314,13 @@ def _stability() -> RunningStability:
     return RunningStability()
 
 
-def _feeder(stability: RunningStability | None) -> Ended:
+def _feeder(stability: RunningStability | None, so_far: SoFar | None) -> Ended:
     if stability is None:
-        return lambda *_: None
+        return so_far.take if so_far is not None else lambda *_: None
 
     def feed(interaction: Interaction, inside: tuple[Record, ...]) -> None:
+        if so_far is not None:
+            so_far.take(interaction, inside)
         row = row_of(interaction, inside)
         if row is not None:
             _, latency_s, llm_calls, input_tokens = row
@@ -305,6 +339,9 @@ def _print(profile: WorkloadProfile, options: RunOptions, run_dir: Path) -> None
 
     from profiler.report.terminal import print_profile
 
+    if options.events is not None:
+        options.events.say_profile(run_dir / PROFILE_NAME, profile)
+        return
     if options.quiet:
         print(run_dir / PROFILE_NAME)  # noqa: T201 - the command line's only output when quiet
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from profiler.cli.files import PROFILE_NAME, write_whole
+from profiler.cli.standing import TallyStanding
 from profiler.load.conductor import Conductor
 from profiler.load.gather import Gathering, tasks_of, unpack
 from profiler.measure import JOURNAL_NAME
@@ -18,13 +19,17 @@ from profiler.measure.records import EndReason
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from concurrent.futures import Executor
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from profiler.cli.crew import Crew
+    from profiler.cli.standing import Standing
     from profiler.load.gather import ShardResult
     from profiler.load.shard import RunEnd, ShardSpec
     from profiler.load.tally import Row
-    from profiler.workload.model import Load, Workload
+    from profiler.workload.model import Load
+
+    Show = Callable[[Callable[[], Standing]], AbstractAsyncContextManager[object]]
 
 
 def journal_profile(journal: Path) -> bytes:
@@ -36,21 +41,21 @@ def journal_profile(journal: Path) -> bytes:
 
 
 def run_shards(
-    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, quiet: bool
+    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, show: Show
 ) -> RunEnd:
     """Run the shards of `spec` in `run_dir`, until all have ended.
 
-    Leaves `shards/<k>/journal.jsonl` and, of those that ended in order, `profile.json` beside it.
-    Raises `AgentProfilerError` where a shard cannot start.
+    `show` shows how far all of them are. Leaves `shards/<k>/journal.jsonl` and, of those that ended
+    in order, `profile.json` beside it. Raises `AgentProfilerError` where a shard cannot start.
     """
     from profiler.load.event_loop import has_uvloop
 
-    conducting = partial(_conduct, spec, crew, run_dir, start_wall_ns=start_wall_ns, quiet=quiet)
+    conducting = partial(_conduct, spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show)
     return anyio.run(conducting, backend_options={"use_uvloop": has_uvloop()})
 
 
 async def _conduct(
-    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, quiet: bool
+    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, show: Show
 ) -> RunEnd:
     load = spec.workload.load
     conductor = Conductor(crew.shards, error_limit=load.error_limit)
@@ -79,7 +84,9 @@ async def _conduct(
             make=journal_profile,
         )
         gathering = Gathering(crew.executor, conductor, on_result=keep)
-        async with _watched(conductor, crew.executor, spec.workload, quiet=quiet):
+        standing = TallyStanding(spec.workload, until_stable=spec.until_stable)
+        progress = show(lambda: standing(conductor.tally))
+        async with _watched(conductor, crew.executor, progress):
             return await gathering.run(tasks, start_wall_ns=start_wall_ns)
 
 
@@ -91,17 +98,12 @@ def _folder(run_dir: Path, index: int) -> Path:
 
 @asynccontextmanager
 async def _watched(
-    conductor: Conductor, executor: Executor, workload: Workload, *, quiet: bool
+    conductor: Conductor, executor: Executor, progress: AbstractAsyncContextManager[object]
 ) -> AsyncIterator[None]:
     """Show the progress of all shards, and stop them on Ctrl-C; on a second one, kill them."""
-    from profiler.cli.progress import Standing, shown
-
-    def standing() -> Standing:
-        return Standing.of_tally(conductor.tally)
-
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, conductor, executor)
-        async with shown(standing, workload, quiet=quiet):
+        async with progress:
             yield
         tasks.cancel_scope.cancel()
 

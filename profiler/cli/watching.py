@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Watching:
-    """The observers of one run. `began` and `ended` are the driver's hooks; `then` is told too."""
+    """The observers of one run. `began` and `ended` are the driver's hooks; `then` is told too.
+
+    `saw` is told of each record that an observer makes.
+    """
 
     def __init__(
         self,
@@ -34,9 +37,11 @@ class Watching:
         *,
         upstream: str | None,
         then: Ended,
+        saw: Callable[[Record], None],
         say: Callable[[str], None],
     ) -> None:
         self._then = then
+        self._saw = saw
         self._observing = observing
         self._upstream = upstream
         self._say = say
@@ -66,7 +71,13 @@ class Watching:
 
         Raises `UsageError` for an address that is taken and a store that cannot be watched.
         """
-        observing, record = self._observing, driver.recorder.put
+        observing = self._observing
+
+        def record(*records: Record) -> None:
+            driver.recorder.put(*records)
+            for one in records:
+                self._saw(one)
+
         counter = driver.recorder.counter
         assert isinstance(counter, TokenCounter)  # noqa: S101 - a run has this one, tests others
         async with AsyncExitStack() as stack:

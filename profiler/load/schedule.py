@@ -88,6 +88,16 @@ def ramp(*, start_per_s: float, end_per_s: float, duration_s: float) -> Rate:
     return Rate(pieces=(piece,), then_per_s=end_per_s)
 
 
+def rate_at(rate: Rate, elapsed_s: float) -> float:
+    """Return the rate that is asked for so many seconds after the start, per second."""
+    for piece in rate.pieces:
+        if elapsed_s < piece.duration_s:
+            share = elapsed_s / piece.duration_s
+            return piece.start_per_s + share * (piece.end_per_s - piece.start_per_s)
+        elapsed_s -= piece.duration_s
+    return rate.then_per_s
+
+
 def offsets_ns(arrivals: Arrivals, rng: random.Random) -> Iterator[int]:
     """Yield the offsets of arrivals, never decreasing; endless but for a trace."""
     match arrivals:

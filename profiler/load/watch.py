@@ -30,6 +30,7 @@ class Watch:
         self.sent = 0
         self.ended = 0
         self.dropped = 0
+        self.latest: DriverSample | None = None
 
     @property
     def in_flight(self) -> int:
@@ -59,18 +60,17 @@ class Watch:
         def tell() -> None:
             now_ns = self._clock()
             busy = (self._cpu() - since_cpu_ns) / max(1, now_ns - since_ns)
-            put(
-                DriverSample(
-                    at_ns=now_ns,
-                    in_flight=self.in_flight,
-                    sent=self.sent,
-                    ended=self.ended,
-                    dropped=self.dropped,
-                    loop_lag_max_ns=lag_max_ns,
-                    cpu_share=round(busy, 4),
-                    gc_pause_max_ns=self._gc_pause_max_ns,
-                )
+            self.latest = DriverSample(
+                at_ns=now_ns,
+                in_flight=self.in_flight,
+                sent=self.sent,
+                ended=self.ended,
+                dropped=self.dropped,
+                loop_lag_max_ns=lag_max_ns,
+                cpu_share=round(busy, 4),
+                gc_pause_max_ns=self._gc_pause_max_ns,
             )
+            put(self.latest)
 
         try:
             while True:

@@ -48,8 +48,9 @@ class Target:
     end: Callable[[ShardSpec], ShardEnd | None] = lambda _: None
     specs: list[ShardSpec] = field(default_factory=list)
 
-    def run_shard(self, spec: ShardSpec, companion: Any) -> ShardEnd:
+    def run_shard(self, spec: ShardSpec, companion: Any, hooks: Any) -> ShardEnd:
         assert callable(companion)
+        assert callable(hooks.on_interaction)
         self.specs.append(spec)
         ended = self.end(spec)
         load = spec.workload.load

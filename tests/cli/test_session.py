@@ -13,6 +13,7 @@ from profiler.errors import InconclusiveError
 from profiler.load.plan import ArrivalsOf, ClosedLoop, OpenLoop, Share, load_plan
 from profiler.load.schedule import PoissonGaps, Process, flat
 from profiler.load.shard import RunEnd
+from profiler.load.so_far import SoFar
 from profiler.measure.records import (
     EndReason,
     Interaction,
@@ -176,7 +177,7 @@ def call(tokens: int | None) -> LlmCall:
 
 def test_stability_is_fed_with_measured_interactions_only():
     fed: Any = Fed()
-    feed = session._feeder(fed)
+    feed = session._feeder(fed, None)
     feed(interaction(Phase.WARMUP), (call(10),))
     feed(interaction(Phase.MEASURE), (call(10), call(None), call(5)))
     feed(interaction(Phase.MEASURE), ())
@@ -184,4 +185,12 @@ def test_stability_is_fed_with_measured_interactions_only():
         {"session": "s", "latency_s": 0.25, "llm_calls": 3, "input_tokens": 15},
         {"session": "s", "latency_s": 0.25, "llm_calls": None, "input_tokens": None},
     ]
-    assert session._feeder(None)(interaction(Phase.MEASURE), ()) is None
+    assert session._feeder(None, None)(interaction(Phase.MEASURE), ()) is None
+
+
+def test_who_watches_is_fed_beside_stability():
+    fed: Any = Fed()
+    so_far = SoFar()
+    session._feeder(fed, so_far)(interaction(Phase.MEASURE), (call(10),))
+    session._feeder(None, so_far)(interaction(Phase.MEASURE), (call(10),))
+    assert (so_far.ended, len(fed.rows)) == (2, 1)

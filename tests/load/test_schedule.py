@@ -21,6 +21,7 @@ from profiler.load.schedule import (
     flat,
     offsets_ns,
     ramp,
+    rate_at,
 )
 
 S = 1_000_000_000
@@ -120,3 +121,9 @@ def test_arrivals_never_go_backwards_and_are_seeded(pieces, then, gaps, seed):
     assert offsets == sorted(offsets)
     assert offsets[0] >= 0
     assert offsets == first(60, rate, gaps, seed)
+
+
+def test_the_rate_at_an_instant_is_on_its_line():
+    rate = ramp(start_per_s=1, end_per_s=3, duration_s=10)
+    assert [rate_at(rate, second) for second in (0, 5, 10, 99)] == [1, 2, 3, 3]
+    assert rate_at(flat(7), 0) == 7

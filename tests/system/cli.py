@@ -24,6 +24,11 @@ class Done:
     err: str
 
 
+def complaints(err: str) -> list[str]:
+    """Return what was said on standard error but for how far a run is, which a slow one says."""
+    return [line for line in err.splitlines() if not line.startswith(("measuring ", "warming up "))]
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "profiler", *map(str, arguments)]
 

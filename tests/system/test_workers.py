@@ -16,6 +16,7 @@ from tests.system.cli import (
     ROOT,
     agent_profiler,
     command,
+    complaints,
     count_recorded,
     environment,
     json_lines,
@@ -64,7 +65,7 @@ def split(tmp_path_factory, alone) -> Path:
             cwd=folder,
             **{MARK: mark},
         )
-    assert (done.err, done.code) == ("", 0)
+    assert (complaints(done.err), done.code) == ([], 0)
     (folder / "stdout.txt").write_text(done.out)
     return folder / "run"
 

@@ -1,0 +1,1 @@
+"""A run in the formats of other programs. Pure: from records and profiles to rows and text."""
