@@ -12,6 +12,7 @@ from uuid import uuid4
 import anyio
 
 from profiler.cli.crew import crew_of
+from profiler.cli.exporting import NOWHERE, Exporting, check_alone
 from profiler.cli.files import (
     LLM_TRUTH_NAME,
     MOCK_LLM_LOG_NAME,
@@ -34,10 +35,11 @@ from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 from profiler.measure.records import EndReason, Interaction
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from profiler.cli.crew import Crew
+    from profiler.cli.exporting import Exporter
     from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
     from profiler.measure.records import Record
@@ -62,6 +64,7 @@ class RunOptions:
     split: Split = NOT_SPLIT
     goodput: str | None = None
     observing: Observing = NOTHING
+    exporting: Exporting = NOWHERE
 
 
 def reproducing_argv(
@@ -99,6 +102,7 @@ def execute(options: RunOptions) -> int:
     workload, split, observing = options.workload, options.split, options.observing
     alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
     check_fits(observing, workload, alone=alone)
+    check_alone(options.exporting, alone=alone)
     if workload.target.url is None:
         from profiler.cli.mock_process import mock_path
 
@@ -219,40 +223,69 @@ def _run(
         return run_shards(spec, crew, run_dir, start_wall_ns=start_wall_ns, quiet=options.quiet)
     stability = _stability() if options.until_stable else None
     feed = _feeder(stability)
+    exporter = _exporter(options)
+    if exporter is not None:
+        feed = _both(exporter.ended, feed)
     hooks = Hooks(
         on_interaction=feed,
         is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
     )
-    watching = _watching(options, upstream, feed)
+    watching = _watching(options, upstream, feed, exporter)
     if watching is not None:
         hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
-    end = run_shard(spec, lambda driver: _watched(driver, options, watching), hooks)
+    end = run_shard(spec, lambda driver: _watched(driver, options, watching, exporter), hooks)
     return RunEnd(reason=end.reason, detail=end.detail, answered=end.answered)
 
 
-def _watching(options: RunOptions, upstream: str | None, then: Ended) -> Watching | None:
+def _exporter(options: RunOptions) -> Exporter | None:
+    """Return what shows the run's metrics to others, None where nobody is to see them."""
+    if not options.exporting.is_on:
+        return None
+    from profiler.cli.exporting import Exporter
+
+    return Exporter(options.exporting, options.observing, say=_sayer(options))
+
+
+def _sayer(options: RunOptions) -> Callable[[str], None]:
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=options.quiet, style="dim", highlight=False).print
+
+
+def _both(first: Ended, second: Ended) -> Ended:
+    def ended(interaction: Interaction, inside: tuple[Record, ...]) -> None:
+        first(interaction, inside)
+        second(interaction, inside)
+
+    return ended
+
+
+def _watching(
+    options: RunOptions, upstream: str | None, then: Ended, exporter: Exporter | None
+) -> Watching | None:
     """Return what runs the observers, None for a run that is watched from outside only."""
     if not options.observing.names:
         return None
-    from rich.console import Console
-
     from profiler.cli.watching import Watching
 
-    console = Console(stderr=True, quiet=options.quiet, style="dim", highlight=False)
-    return Watching(options.observing, upstream=upstream, then=then, say=console.print)
+    say = _sayer(options)
+    if exporter is None:
+        return Watching(options.observing, upstream=upstream, then=then, say=say)
+    return Watching(options.observing, upstream=upstream, then=then, say=say, also=exporter.take)
 
 
 @asynccontextmanager
 async def _watched(
-    driver: Driver, options: RunOptions, watching: Watching | None
+    driver: Driver, options: RunOptions, watching: Watching | None, exporter: Exporter | None
 ) -> AsyncIterator[None]:
     """Start what watches, wait for the start, show progress, and stop the driver on Ctrl-C."""
     around = nullcontext() if watching is None else watching.around(driver)
+    exported = nullcontext() if exporter is None else exporter.around()
     progress = shown(driver, options.workload, quiet=options.quiet)
     async with anyio.create_task_group() as tasks:
         waiting = anyio.CancelScope()
         tasks.start_soon(_stop_on_signal, driver, waiting, watching)
-        async with around, progress:
+        async with exported, around, progress:
             with waiting:
                 await _sleep_until(options.split.start_wall_ns)
             yield

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Watching:
-    """The observers of one run. `began` and `ended` are the driver's hooks; `then` is told too."""
+    """The observers of one run. `began` and `ended` are the driver's hooks; `then` is told too.
+
+    `also` gets every record that an observer puts into the journal.
+    """
 
     def __init__(
         self,
@@ -35,8 +38,10 @@ class Watching:
         upstream: str | None,
         then: Ended,
         say: Callable[[str], None],
+        also: Callable[..., None] = lambda *_: None,
     ) -> None:
         self._then = then
+        self._also = also
         self._observing = observing
         self._upstream = upstream
         self._say = say
@@ -66,7 +71,12 @@ class Watching:
 
         Raises `UsageError` for an address that is taken and a store that cannot be watched.
         """
-        observing, record = self._observing, driver.recorder.put
+        observing, put, also = self._observing, driver.recorder.put, self._also
+
+        def record(*records: Record) -> None:
+            put(*records)
+            also(*records)
+
         counter = driver.recorder.counter
         assert isinstance(counter, TokenCounter)  # noqa: S101 - a run has this one, tests others
         async with AsyncExitStack() as stack:
