@@ -2,15 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests start hundreds of processes of ours: each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint format benchmark schema clean help
+.PHONY: profile test test-long lint agents format benchmark schema clean help
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
 
-test: $(INSTALLED) lint  ## Run the whole test suite, with its coverage floor
+test: $(INSTALLED)  ## Run the whole test suite, with its coverage floor
+	$(MAKE) --jobs=2 lint agents
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n auto --dist loadfile
 	$(BIN)/coverage combine --quiet
@@ -25,6 +28,9 @@ lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+agents: $(INSTALLED)  ## Install the real agent frameworks, which tests run beside us
+	-$(BIN)/python -m tests.system.agents.environment .venv-agents .venv-agents-adk
+
 format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -38,11 +44,13 @@ schema: $(INSTALLED)  ## Write the committed JSON Schemas anew
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	# A pip of today takes half the time; and what is imported is compiled then, not all there is.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	touch $@
 
 clean:  ## Remove what can be made again
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'

@@ -11,3 +11,8 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more worker than cores for `-n auto`: a third of a system test is waiting."""
+    return (os.cpu_count() or 1) + 1

@@ -96,7 +96,11 @@ def command(
     )
     folder = out if out is not None else PLANS / asked.demand.name
     write_whole(folder / PLAN_NAME, dump_plan(plan))
-    write_whole(folder / MARKDOWN_NAME, plan_markdown(plan).encode())
+    again = (
+        f"agent-profiler plan {profile} --demand {demand} --at {plan.inputs.prices.at} "
+        f"--seed {seed} --draws {draws}{' --accept-untrusted' if accept_untrusted else ''}"
+    )
+    write_whole(folder / MARKDOWN_NAME, plan_markdown(plan, command=again).encode())
     if quiet:
         typer.echo(str(folder / PLAN_NAME))
         return

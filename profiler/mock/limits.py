@@ -79,9 +79,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a request may pass, the headers to answer with, and why not."""
+    """Whether a request may pass, when that was decided, the headers to answer with, why not."""
 
     admitted: bool
+    at_ns: int
     headers: dict[str, str]
     kind: str | None = None
     message: str | None = None
@@ -128,7 +129,7 @@ class RateLimiter:
         if kind is None or waits[kind] == 0.0:
             for name, bucket in self._buckets.items():
                 bucket.take(amounts[name])
-            return Verdict(admitted=True, headers=self._headers(now_ns))
+            return Verdict(admitted=True, at_ns=now_ns, headers=self._headers(now_ns))
         return self._refusal(kind, waits[kind], amounts[kind], model, now_ns)
 
     def _refusal(self, kind: str, wait_s: float, amount: int, model: str, now_ns: int) -> Verdict:
@@ -149,7 +150,7 @@ class RateLimiter:
             )
         headers["retry-after"] = str(max(1, math.ceil(wait_s)))
         headers["retry-after-ms"] = str(max(1, math.ceil(wait_s * 1000)))
-        return Verdict(admitted=False, headers=headers, kind=kind, message=message)
+        return Verdict(admitted=False, at_ns=now_ns, headers=headers, kind=kind, message=message)
 
     def _headers(self, now_ns: int) -> dict[str, str]:
         headers = {}

@@ -223,6 +223,7 @@ class _Chat:
             "cached_tokens": None,
             "tool_calls": [],
             "parts": None,
+            "decided_s": None,
         }
         try:
             request = ChatRequest.of(await read_json(scope, receive))
@@ -251,6 +252,7 @@ class _Chat:
         verdict = server.admit(counted, request.model)
         line |= {"model": request.model, "stream": request.stream}
         line |= {"prompt_tokens": counted.prompt, "parts": counted.parts}
+        line["decided_s"] = verdict.at_ns / 1e9
         if planned.match is not None:
             line["conversation"] = planned.match.conversation
         if not verdict.admitted:

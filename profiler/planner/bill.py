@@ -110,8 +110,10 @@ class Bill:
         who: Mapping[str, Sequence[Served]] = serving(calls.model, models, at=self.at, draw=draw)
         if change is not None and change.serves is not None:
             measured, other = change.serves
-            instead = serving([other], {}, at=self.at)[other]
-            who = {**who, measured: instead}
+            own = models.get(other)  # with the demand's price, if it gives one
+            known = {} if own is None else {other: own.model_copy(update={"replaces": {}})}
+            instead = serving([other], known, at=self.at, draw=draw)
+            who = {**who, measured: instead[other]}
         return api_cost(calls, who, billed=exactly(billed)).usd_per_interaction
 
 

@@ -24,9 +24,11 @@ from profiler.planner.notes import (
     provenance,
     warnings,
 )
+from profiler.planner.operations import check_skills
 from profiler.planner.price_book import load_price_book
 from profiler.planner.prices import exactly
 from profiler.planner.ranges import certain
+from profiler.planner.rollout import build_rollout
 from profiler.planner.scale import Scaling, build_scale, served_shares, value_per_user
 from profiler.planner.sensitivity import (
     AS_MEASURED,
@@ -38,6 +40,9 @@ from profiler.planner.sensitivity import (
 )
 from profiler.planner.serving import serving
 from profiler.planner.spread import draw_points, spreads
+from profiler.planner.stack import check_stack, stack_of
+from profiler.planner.stack_catalogue import load_catalogue
+from profiler.planner.thresholds import build_triggers, unwatched
 from profiler.planner.workers import cv2
 
 if TYPE_CHECKING:
@@ -80,30 +85,33 @@ def build_plan(
     check_models(demand, dict.fromkeys(measured.calls.models), asked.path)
     prices = demand.infrastructure.prices
     book = load_price_book(None if prices is None else asked.path.parent / prices)
+    own = demand.stack.catalogue
+    catalogue = load_catalogue(None if own is None else asked.path.parent / own)
+    check_skills(demand.operations, catalogue.skills())
+    check_stack(demand.stack, catalogue)
     bill = bill_of(demand, measured.calls, at)
     agent = agent_of(measured, bill.exact.per_interaction_usd)
     setting = _setting(demand, measured, bill, agent, book)
     planning = _Planning(demand, measured, bill, agent, setting)
     ranges = ranges_of(demand)
     point = planning.point(likely, AS_MEASURED)
-    spread = spreads(
-        planning.setting,
-        draw_points(agent, bill, ranges, draws=draws, seed=seed),
-        demand.growth,
-    )
+    points = draw_points(agent, bill, ranges, draws=draws, seed=seed)
+    spread = spreads(planning.setting, points, demand.growth)
     rng = np.random.default_rng((seed, 5))
     samples = {
         name: agent.sample_for(shares, rng)
         for name, shares in served_shares(planning.setting, point).items()
         if any(shares.values())
     }
-    for name, model in demand.models.items():  # whose calls a fallback takes, it takes as they come
-        if model.fallback is not None and name in samples:
-            samples.setdefault(model.fallback, samples[name])
+    for _ in demand.models:  # fallbacks of fallbacks may stand in any order
+        for name, model in demand.models.items():  # what a fallback takes, it takes as it comes
+            if model.fallback is not None and name in samples:
+                samples.setdefault(model.fallback, samples[name])
     scaling = Scaling(
         setting=planning.setting, point=point, agent=agent, samples=samples, seed=seed
     )
     scales = tuple(build_scale(scaling, factor, spread[factor]) for factor in demand.growth)
+    rollout = build_rollout(scaling, points, at)
     return plan.Plan(
         schema_version=plan.PLAN_SCHEMA_VERSION,
         kind="plan",
@@ -120,7 +128,11 @@ def build_plan(
         sensitivities=tuple(_sensitivities(planning)),
         what_ifs=tuple(_what_ifs(planning)),
         economics=_economics(planning, scales),
+        stack=stack_of(planning.setting, point, measured, scales, catalogue),
         run_cost=_run_cost(planning, at),
+        rollout=rollout,
+        triggers=build_triggers(measured, demand, scales[0], rollout.triggers()),
+        unwatched=unwatched(measured),
         warnings=tuple(dict.fromkeys(warnings(demand, measured, bill, scales))),
         provenance=tuple(provenance(measured)),
     )

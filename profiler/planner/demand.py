@@ -6,7 +6,7 @@ range; docs/planning.md lists every key.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
@@ -24,6 +24,7 @@ from profiler.planner.ranges import (
     certain,
     read_at_least_one,
 )
+from profiler.planner.stages import Rollout
 from profiler.workload.near import did_you_mean
 from profiler.workload.strict import Count, PositiveCount, Strict, Text, problem
 from profiler.workload.units import duration_s
@@ -241,9 +242,29 @@ class Operations(Strict):
     rate_per_hour: Usd = certain(75.0)
     skill: Skill = "familiar"
     skills: dict[str, Skill] = Field(default_factory=dict)
-    """By component, where it is another one."""
+    """By component, or by skill or technology of the catalogue, where it is another one."""
     hours_per_month: Amount | None = None
     """All hours together, in place of those of the price book."""
+
+
+PartName = Literal["queue", "hot_state", "cold_state", "compute", "inference_routing"]
+PARTS: tuple[PartName, ...] = get_args(PartName)
+"""The parts of a stack, in the order in which a plan names them."""
+
+
+class Stack(Strict):
+    """What the stack has to be able to do, and what it may be built of."""
+
+    catalogue: Text | None = None
+    """Technologies of one's own, merged with those that ship; relative to this file."""
+    message_bytes: Bytes | None = None
+    """What a message on the queue weighs; None: as the user's messages were measured."""
+    require: dict[PartName, tuple[Text, ...]] = Field(default_factory=dict)
+    """Capabilities by part; a part that is left out requires those of the catalogue."""
+    prefer: dict[PartName, Text] = Field(default_factory=dict)
+    """A technology by part, taken where nothing eliminates it."""
+    exclude: dict[PartName, tuple[Text, ...]] = Field(default_factory=dict)
+    """Technologies by part that are not to be taken."""
 
 
 class Value(Strict):
@@ -278,7 +299,9 @@ class Demand(Strict):
     workers: Workers = Workers()
     infrastructure: Infrastructure = Infrastructure()
     operations: Operations = Operations()
+    stack: Stack = Stack()
     value: Value | None = None
+    rollout: Rollout = Field(default_factory=Rollout)
 
     @field_validator("currency", mode="before")
     @classmethod

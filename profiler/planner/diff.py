@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from profiler.planner.plan import CostNode, Plan, Scale
 
+_DIGITS = 8
+"""Of a digest: enough to tell two apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
@@ -87,12 +90,16 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Changed
 
 def _inputs(plan: Plan) -> dict[str, Any]:
     given = dict(_flat(plan.inputs.demand, "demand"))
-    prices = plan.inputs.prices
+    profile, prices = plan.inputs.profile, plan.inputs.prices
     return given | {
-        "profile": plan.inputs.profile.id,
+        # The same run may be computed anew: its digest tells that.
+        "profile": f"{profile.id} ({profile.digest[:_DIGITS]})",
         "prices of models": prices.models,
         "prices of the date": prices.at,
         "price book": prices.infrastructure,
+        "seed": plan.inputs.seed,
+        "draws": plan.inputs.draws,
+        "agent-profiler": plan.tool_version,
     }
 
 

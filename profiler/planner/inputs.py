@@ -40,8 +40,12 @@ class OneAt:
 
 
 def ranges_of(demand: Demand) -> dict[str, Range]:
-    """Return every range of a demand by its path, known numbers included."""
-    return dict(_ranges(demand, ""))
+    """Return every range of a demand by its path, known numbers included.
+
+    Those of the rollout are about dates: nothing of a scale depends on them.
+    """
+    parts = (name for name in type(demand).model_fields if name != "rollout")
+    return {path: value for name in parts for path, value in _ranges(getattr(demand, name), name)}
 
 
 def _ranges(value: object, path: str) -> Iterator[tuple[str, Range]]:

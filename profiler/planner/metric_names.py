@@ -8,7 +8,10 @@ what its OpenTelemetry exporters make of them: dots to underscores, the unit and
 from __future__ import annotations
 
 LLM_DURATION = "gen_ai_client_operation_duration_seconds"
-"""Histogram (`gen_ai.client.operation.duration`); label gen_ai_request_model."""
+"""Histogram; labels gen_ai_request_model, gen_ai_provider_name.
+
+`gen_ai.client.operation.duration`.
+"""
 LLM_TOKENS = "gen_ai_client_token_usage"
 """Histogram; label gen_ai_token_type, input or output. `gen_ai.client.token.usage`."""
 LLM_ATTEMPTS = "agent_llm_attempts_total"
@@ -22,7 +25,7 @@ INTERACTION_DURATION = "agent_interaction_duration_seconds"
 """Histogram, from the user's message to the end of the answer."""
 INTERACTIONS = "agent_interactions_total"
 """Counter; label outcome: ok, or the kind of failure."""
-TIME_TO_FIRST_TOKEN = "agent_time_to_first_token_seconds"  # noqa: S105 - a metric
+TIME_TO_FIRST_TOKEN = "agent_time_to_first_token_seconds"  # noqa: S105 - no password
 """Histogram, from the user's message to the first text of the answer."""
 INTERACTION_LLM_CALLS = "agent_interaction_llm_calls"
 """Histogram of LLM calls per interaction."""

@@ -102,7 +102,9 @@ def check_models(demand: Demand, measured: Mapping[str, object], path: Path) -> 
         for replaced in model.replaces:
             if replaced not in measured:
                 what = f"it replaces '{replaced}', of which the profile has no calls"
-                raise PlanError(what, where=f"{path}: models.{name}", fix=did_you_mean(replaced, measured))
+                raise PlanError(
+                    what, where=f"{path}: models.{name}", fix=did_you_mean(replaced, measured)
+                )
         if name not in measured and not model.replaces and name not in fallbacks:
             fix = f"{did_you_mean(name, measured)} Or say whose calls it takes: replaces"
             what = "the profile has no calls of this model"

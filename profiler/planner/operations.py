@@ -14,7 +14,7 @@ from profiler.planner.prices import exactly
 from profiler.workload.near import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from profiler.planner.demand import Operations, Skill
     from profiler.planner.price_book import PriceBook
@@ -59,14 +59,8 @@ def operations(
 ) -> CostLine:
     """Return people's hours per month as a bill; `draw` picks from ranges, without it the likely.
 
-    A demand's own `hours_per_month` stands in place of the book's hours, as one line. Raises
-    PlanError for the skill of a component that there is not.
+    A demand's own `hours_per_month` stands in place of the book's hours, as one line.
     """
-    for component in demand.skills:
-        if component not in COMPONENTS:
-            what = f"'{component}' is no component"
-            fix = did_you_mean(component, COMPONENTS)
-            raise PlanError(what, where="operations.skills", fix=fix)
     pick = draw if draw is not None else _likely
     rate = exactly(pick(demand.rate_per_hour))
     if demand.hours_per_month is not None:
@@ -106,6 +100,15 @@ def side_by_side(
         for component in COMPONENTS
         if component in bills["managed"] and component in bills["self"]
     )
+
+
+def check_skills(demand: Operations, technologies: Iterable[str] = ()) -> None:
+    """Raise PlanError for the skill of what is neither a component nor one of `technologies`."""
+    known = {*COMPONENTS, *technologies}
+    for name in demand.skills:
+        if name not in known:
+            what = f"'{name}' is no component, and no skill or technology of the catalogue"
+            raise PlanError(what, where="operations.skills", fix=did_you_mean(name, known))
 
 
 def skill_of(demand: Operations, component: Component) -> Skill:

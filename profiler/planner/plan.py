@@ -13,10 +13,14 @@ import orjson
 from pydantic import Field, ValidationError
 
 from profiler.errors import PlanError
+from profiler.planner.rollout_plan import RolloutPlan  # noqa: TC001 - pydantic reads it
+from profiler.planner.stack_model import StackPart  # noqa: TC001 - pydantic reads it
+from profiler.planner.triggers import Trigger  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Strict
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 PLAN_SCHEMA_VERSION: Literal[1] = 1
 WINDOWS_S = (1, 60)
@@ -315,7 +319,17 @@ class Plan(Strict):
     sensitivities: tuple[Sensitivity, ...] = Field(description="widest swing of the cost first")
     what_ifs: tuple[WhatIf, ...]
     economics: Economics | None = Field(description="null: the demand names no value")
+    stack: tuple[StackPart, ...] = Field(
+        default=(), description="what to build it of, part by part"
+    )
     run_cost: RunCost
+    rollout: RolloutPlan | None = Field(default=None, description="in which stages it grows")
+    triggers: tuple[Trigger, ...] = Field(
+        default=(), description="every threshold: of stages, of the service level, of baselines"
+    )
+    unwatched: tuple[str, ...] = Field(
+        default=(), description="metrics of the profile without a trigger, and why"
+    )
     warnings: tuple[str, ...]
     provenance: tuple[Provenance, ...]
 

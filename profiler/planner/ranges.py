@@ -128,6 +128,16 @@ def _share(value: Any) -> float:
     return number
 
 
+def _growth(value: Any) -> float:
+    if isinstance(value, str) and (found := _PERCENT.fullmatch(value)):
+        return float(found[1]) / 100  # a new product may double and more
+    number = _amount(value)
+    if number > 1:
+        fix = f"Write {number:g}% or {number * 100:g}%, whichever it is"
+        raise problem(f"{number:g} may be a factor or per cent", fix)
+    return number
+
+
 def _positive_share(value: Any) -> float:
     share = _share(value)
     if share == 0:
@@ -206,6 +216,8 @@ AtLeastOne = Annotated[Range, BeforeValidator(read_at_least_one)]
 """1 or more."""
 Share = Annotated[Range, BeforeValidator(_range_of(_share))]
 """0 to 1; `80%` is 0.8, and 80 is refused."""
+Growth = Annotated[Range, BeforeValidator(_range_of(_growth))]
+"""A share of growth, 0 or more; `15%` is 0.15, and beyond 1 only per cent are taken."""
 PositiveShare = Annotated[Range, BeforeValidator(_range_of(_positive_share))]
 """More than 0, at most 1."""
 Seconds = Annotated[Range, BeforeValidator(_range_of(_seconds))]

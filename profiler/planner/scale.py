@@ -67,7 +67,7 @@ def build_scale(scaling: Scaling, factor: float, spread: Spread) -> plan.Scale:
     """Return everything about one growth factor."""
     setting, point = scaling.setting, scaling.point
     peak, _, _ = load_of(setting, point, factor)
-    sizing = _sizing(scaling, peak)
+    sizing = sizing_at(scaling, peak)
     found = evaluate(setting, point, factor, sizing.count)
     binding = found.binding
     return plan.Scale(
@@ -83,7 +83,8 @@ def build_scale(scaling: Scaling, factor: float, spread: Spread) -> plan.Scale:
     )
 
 
-def _sizing(scaling: Scaling, peak: PeakLoad) -> Sizing:
+def sizing_at(scaling: Scaling, peak: PeakLoad) -> Sizing:
+    """Return the workers for a peak, within the service level."""
     numbers = scaling.point.numbers
     return size(
         rate_per_s=peak.interactions_per_minute / 60.0,
@@ -138,7 +139,7 @@ def _limit(scaling: Scaling, fit: LimitFit, spread: Spread) -> plan.LimitAtScale
     chances = {}
     if fit.limit in LIMIT_KINDS:
         chances = {
-            f"{window_s}s": risk(
+            f"{window_s:g}s": risk(
                 kind=fit.limit,
                 sample=scaling.samples[fit.model],
                 how=how,

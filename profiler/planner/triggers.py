@@ -13,7 +13,9 @@ class Trigger(Strict):
     """A condition on a metric of production, which holds for a while.
 
     `expression` is PromQL of the value alone, without comparison and threshold, over `window`;
-    whoever watches adds `comparison` and `threshold`, so that there is one number.
+    whoever watches adds `comparison` and `threshold`, so that there is one number. Where
+    `short_expression` is given, both values have to be beyond the threshold; where `samples` is,
+    it has to be at `least_samples` or more, or what is seen is noise.
     """
 
     id: str = Field(description="name for files and labels: letters, digits, '_'")
@@ -30,3 +32,14 @@ class Trigger(Strict):
         default=None, description="the stage whose move it triggers; null: none"
     )
     source: str = Field(description="where the threshold is from, in words")
+    baseline: float | None = Field(
+        default=None,
+        description="what is normal, in `unit`: measured or planned; null: not known",
+    )
+    short_expression: str | None = Field(
+        default=None, description="the same over a shorter window: whether it still goes on"
+    )
+    samples: str | None = Field(
+        default=None, description="PromQL of how many observations the value is made of"
+    )
+    least_samples: int | None = Field(default=None, description="so many have to be there")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEEP = 5
 """A queue is deep when more wait than so many times the workers."""
 _LATE = 0.05
-_SIMULATED = 100_000
+_SIMULATED = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

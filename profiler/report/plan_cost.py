@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from profiler.report.plan_blocks import Field, Items, Part, Row, Table, Words, by_scale, head, part
 from profiler.report.plan_verdict import NO_VALUE, margin_text, per_user_text
-from profiler.report.plan_words import exact_money, factor, money, nothing, spread
+from profiler.report.plan_words import (
+    exact_money,
+    factor,
+    money,
+    nothing,
+    spread,
+    unit_money,
+    with_unit,
+)
 from profiler.report.quantities import NOTHING, printable, whole
 
 if TYPE_CHECKING:
@@ -126,25 +134,26 @@ def _how(plan: Plan) -> tuple[Words, Table]:
 
 
 def _texts(node: CostNode) -> tuple[str | None, ...]:
-    unit = None if node.unit_usd is None else exact_money(node.unit_usd)
-    return node.quantity, unit, node.note, node.source
+    quantity = None if node.quantity is None else with_unit(node.quantity)
+    unit = None if node.unit_usd is None else unit_money(node.unit_usd)
+    return quantity, unit, node.note, node.source
 
 
 def _economics(plan: Plan) -> tuple[Items] | tuple[Words]:
     found = plan.economics
     if found is None:
-        return (Words(f"{nothing('the demand names no value')}."),)
+        return (Words(f"{NO_VALUE}."),)
     lines = [
         f"{printable(at).removesuffix('x')}x: {money(margin)} margin per active user and month"
         for at, margin in found.margins.items()
     ]
-    if found.breaks_at_factor is None:
-        lines.append(f"growth at which the margin changes its sign: {nothing('none was found')}")
-    else:
-        lines.append(f"the margin changes its sign at {found.breaks_at_factor:.3g}x")
-    lines.append(printable(found.note, 600))
+    breaks, note = found.breaks_at_factor, printable(found.note, 600)
+    at = nothing(note) if breaks is None else f"{breaks:.3g}x ({note})"
     needed = money(found.needed_cost_per_user)
-    lines.append(f"cost per active user and month at which the margin is zero: {needed}")
+    lines += [
+        f"growth at which the margin changes its sign: {at}",
+        f"cost per active user and month that leaves the margin aimed at: {needed}",
+    ]
     return (Items(tuple(lines)),)
 
 
@@ -155,7 +164,7 @@ def run_cost(plan: Plan) -> Part:
     if found.usd is None:
         text = f"{what}: {nothing('tokens were not observed')}."
     elif found.hypothetical:
-        text = f"{what} would have cost {exact_money(found.usd)}: the mock answered, nobody paid."
+        text = f"{what} would have cost {exact_money(found.usd)} at these prices."
     else:
         text = f"{what} cost {exact_money(found.usd)} at these prices."
     note = "" if found.note is None else printable(found.note, 400)

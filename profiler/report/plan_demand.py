@@ -10,12 +10,12 @@ from profiler.report.plan_stated import demand_of, headroom_words
 from profiler.report.plan_words import (
     exact,
     factor,
+    factor_of,
     limit_unit,
     nothing,
     number,
     seconds,
     spread,
-    stated,
     utilization,
 )
 from profiler.report.quantities import printable
@@ -32,25 +32,29 @@ _CLOSE = 2e-3
 def arithmetic(plan: Plan) -> Part:
     """Return the sums of every scale, and the demand with its ranges."""
     words = Words(
-        "Means at the peak minute. Factors are written with four digits; the plan multiplies "
-        "with all of them."
+        "Means of the busiest minute, and the month. Numbers are rounded to be read; the plan "
+        "multiplies with all their digits."
     )
-    return part("Demand, step by step", words, *_sums(plan), _demand_table(plan), *_months(plan))
+    return part("Demand, step by step", words, *_sums(plan), _demand_table(plan))
 
 
 def _sums(plan: Plan) -> Iterator[Sums]:
     for scale in plan.scales:
         title = f"At {factor(scale.factor)}:"
-        yield Sums((title, "", *demand_lines(plan, scale), *_limit_lines(plan, scale)))
+        limits = _limit_lines(plan, scale)
+        yield Sums((title, "", *demand_lines(plan, scale), *limits, *_month_lines(plan, scale)))
 
 
 def demand_lines(plan: Plan, scale: Scale) -> list[str]:
     """Return users, interactions, LLM calls, requests and tokens, a sum a line."""
     demand = scale.demand
     calls = demand.llm_calls_per_interaction
-    pace = f"{exact(demand.users)} users x {exact(demand.interactions_per_user_minute)}"
-    pace += f" interactions/min = {exact(demand.interactions_per_minute)} interactions/min"
-    called = f"x {exact(calls)} LLM calls per interaction{_measured(plan, 'llm_calls', calls)}"
+    minute = demand.interactions_per_minute
+    each = factor_of(demand.users, demand.interactions_per_user_minute, minute)
+    pace = f"{exact(demand.users)} users x {each}"
+    pace += f" interactions/min = {exact(minute)} interactions/min"
+    called = f"x {factor_of(minute, calls, demand.llm_calls_per_minute)} LLM calls per interaction"
+    called += _measured(plan, "llm_calls", calls)
     called += f" = {exact(demand.llm_calls_per_minute)} calls/min"
     return [
         pace + _pace(plan),
@@ -58,6 +62,7 @@ def demand_lines(plan: Plan, scale: Scale) -> list[str]:
         _requests(plan, demand),
         _product(plan, demand, "input_tokens", demand.input_tokens_per_minute, "input tokens"),
         _product(plan, demand, "output_tokens", demand.output_tokens_per_minute, "output tokens"),
+        f"input and output together = {exact(demand.tokens_per_minute)} tokens/min",
         *(_model_line(name, scale) for name in demand.models if len(demand.models) > 1),
     ]
 
@@ -88,12 +93,13 @@ def _product(plan: Plan, demand: DemandAtScale, metric: str, result: float, noun
     if figure is None or not math.isclose(per_minute * figure.value, result, rel_tol=_CLOSE):
         return f"in all {total}"
     measured = _measured(plan, metric, figure.value)
-    each = f"{exact(per_minute)} interactions/min x {exact(figure.value)} {noun}"
+    each = f"{exact(per_minute)} interactions/min x "
+    each += f"{factor_of(per_minute, figure.value, result)} {noun}"
     return f"{each}{measured} = {total}"
 
 
-def _figure(plan: Plan, metric: str) -> Provenance | None:
-    path = f"interaction.{metric}"
+def _figure(plan: Plan, metric: str, of: str = "interaction") -> Provenance | None:
+    path = f"{of}.{metric}"
     names = (path, f"{path}.mean")
     return next((found for found in plan.provenance if found.metric in names), None)
 
@@ -132,7 +138,8 @@ def limit_sum(plan: Plan, limit: LimitAtScale) -> str:
     filled = f"{exact(limit.demand)} / {exact(limit.allowed)} = {utilization(limit.utilization)}"
     users = f"{limit.max_users:,} users at most"
     users += f" ({limit.max_users_within_headroom:,} {headroom_words(plan)})"
-    calls = f"{exact(limit.calls_that_fit)} calls per interaction"
+    calls = exact(limit.calls_that_fit)
+    calls += " call per interaction" if calls == "1" else " calls per interaction"
     if limit.excess > 0:
         return f"{filled}: {exact(limit.excess)} too many; {users}; would fit with {calls}"
     return f"{filled}: fits; {users}; up to {calls} would fit"
@@ -164,22 +171,41 @@ def _active(scale: Scale) -> str:
     return spread(scale.demand, "monthly_active_users")
 
 
-def _months(plan: Plan) -> Iterator[Words]:
-    """Say how the month comes of the day, or of the peak."""
-    demand = demand_of(plan)
-    if demand is None:
+def _month_lines(plan: Plan, scale: Scale) -> Iterator[str]:
+    """Yield how the month comes of the day, or of the peak; nothing where it does not."""
+    demand, month = scale.demand, scale.demand.interactions_per_month
+    asked = demand_of(plan)
+    if asked is None:
         return
-    traffic = demand.traffic
-    days = f"{exact(traffic.days_per_month.likely)} days"
+    traffic = asked.traffic
+    days = traffic.days_per_month.likely
     if traffic.interactions_per_day is not None:
-        a_day = f"{exact(traffic.interactions_per_day.likely)} interactions/day x the scale"
+        per_day = traffic.interactions_per_day.likely
+        product = per_day * scale.factor * days
+        day = f"{exact(per_day)} interactions/day x {scale.factor:g} (growth)"
     elif traffic.peak_to_average is not None:
-        peak = exact(traffic.peak_to_average.likely)
-        hours = exact(traffic.hours_per_day.likely)
-        a_day = f"interactions/min at the peak / {peak} (peak to average) x 60 min x {hours} h"
+        peak, hours = traffic.peak_to_average.likely, traffic.hours_per_day.likely
+        product = demand.interactions_per_minute / peak * 60 * hours * days
+        day = f"{exact(demand.interactions_per_minute)} interactions/min / {exact(peak)} "
+        day += f"(peak to average) x 60 min x {exact(hours)} h"
     else:
         return
-    yield Words(
-        f"Interactions/month = {a_day} x {days}. Headroom: {stated(demand.headroom.likely)} "
-        "of each limit may be used."
-    )
+    if not math.isclose(product, month, rel_tol=_CLOSE):
+        return
+    yield ""
+    yield f"{day} x {exact(days)} days = {exact(month)} interactions/month"
+    yield from _session_lines(plan, scale)
+
+
+def _session_lines(plan: Plan, scale: Scale) -> Iterator[str]:
+    month, sessions = scale.demand.interactions_per_month, scale.demand.sessions_per_month
+    asked, figure = demand_of(plan), _figure(plan, "interactions", of="session")
+    if asked is not None and asked.users.session_interactions is not None:
+        each, said = asked.users.session_interactions.likely, ""
+    elif figure is not None:
+        each, said = figure.value, " (measured)"
+    else:
+        return
+    if math.isclose(month / each, sessions, rel_tol=_CLOSE):
+        length = f"{exact(each)} interactions per session{said}"
+        yield f"{exact(month)} interactions/month / {length} = {exact(sessions)} sessions/month"

@@ -24,10 +24,17 @@ def plan_diff_text(found: PlanDiff, old_name: str) -> str:
     lines += _block("Measured", [_arrow(each) for each in found.measured])
     for scale in found.scales:
         lines += _block(f"At {scale.factor:g}x", list(_scale_lines(scale)))
-    for factors, where in ((found.only_old, "the old plan"), (found.only_new, "the new plan")):
-        if factors:
-            names = ", ".join(f"{factor:g}x" for factor in factors)
-            lines += _block("Scales", [f"{names}: only in {where}"])
+    lines += _block(
+        "Scales",
+        [
+            f"{', '.join(f'{factor:g}x' for factor in factors)}: only in {where}"
+            for factors, where in (
+                (found.only_old, "the old plan"),
+                (found.only_new, "the new plan"),
+            )
+            if factors
+        ],
+    )
     return "\n".join(lines)
 
 
@@ -40,8 +47,8 @@ def _scale_lines(scale: ScaleDiff) -> Iterator[str]:
         yield "nothing changed"
     for each in scale.answers:
         yield _arrow(each, money=each.name.startswith("cost."))
-    if any(line.name.startswith("api") for line in scale.cost_lines):
-        why = scale.api
+    why = scale.api
+    if why.volume_usd or why.per_interaction_usd:
         yield (
             f"the models' bill: {_signed(why.volume_usd)} for volume, "
             f"{_signed(why.per_interaction_usd)} for what one interaction costs"

@@ -14,6 +14,7 @@ from profiler.report.plan_words import (
     share,
     spread,
     utilization,
+    whole,
 )
 from profiler.report.quantities import NOTHING, printable
 
@@ -84,7 +85,7 @@ def _table_of_means(plan: Plan) -> Table:
 
 
 def _users(limit: LimitAtScale, field: str) -> str:
-    return spread(limit, field, "{:,.0f}".format)
+    return spread(limit, field, whole)
 
 
 def _each(plan: Plan) -> Iterable[tuple[Scale, LimitAtScale]]:

@@ -72,6 +72,7 @@ def _inputs(plan: Plan, command: str | None) -> list[str]:
         f"prices of models: {of_models}",
         f"prices of infrastructure: {printable(prices.infrastructure, 120)}",
         f"seed {plan.inputs.seed}; {whole(plan.inputs.draws)} draws behind each (a to b), {draws}",
+        "no (a to b): the draws do not move it, or it is not drawn",
         "[a, b]: 95 % interval of the measurement or of the simulation; [?]: too little for one",
         f"{NOTHING}: not known, and why",
         f"agent-profiler {printable(plan.tool_version)}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from profiler.report.plan_blocks import Part, Row, Sums, Table, Words, part
-from profiler.report.plan_words import between, factor, money, nothing, number, utilization
+from profiler.report.plan_words import between, factor, money, nothing, number, utilization, whole
 from profiler.report.quantities import printable
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _details(found: Sequence[Sensitivity]) -> Table:
                     _NO_LIMIT
                     if each.binding_utilization is None
                     else between(each.binding_utilization, utilization),
-                    between(each.workers, number),
+                    between(each.workers, whole),
                 ),
             )
             for each in found

@@ -19,6 +19,7 @@ from profiler.report.plan_words import (
     seconds,
     spread,
     utilization,
+    whole,
 )
 from profiler.report.quantities import NOTHING, plural, printable
 
@@ -115,7 +116,7 @@ def answers(plan: Plan) -> Table:
                 _with_binding(lambda found: f"{found.max_users_within_headroom:,}"),
             ),
             ("workers", lambda scale: workers_text(scale.workers)),
-            ("answer latency p95", lambda scale: answer_text(scale.workers)),
+            ("answer p95", lambda scale: answer_text(scale.workers)),
             ("API, per month", _of_cost("api")),
             ("infrastructure, per month", _of_cost("infrastructure")),
             ("operations, per month", _of_cost("operations")),
@@ -136,18 +137,18 @@ def short_answers(plan: Plan) -> Table:
             ("LLM calls/min", lambda scale: number(scale.demand.llm_calls_per_minute)),
             ("what binds", _with_binding(binding_name, NOTHING)),
             ("used of it", _with_binding(lambda found: utilization(found.utilization), NOTHING)),
-            ("users that fit (headroom)", _with_binding(_both_users, NOTHING)),
+            ("users (headroom)", _with_binding(_both_users, NOTHING)),
             ("workers", lambda scale: f"{scale.workers.count:,}{_missed(scale.workers)}"),
-            ("  90 % of draws", lambda scale: _interval(scale.workers, "count", number)),
-            ("answer latency p95", lambda scale: seconds(scale.workers.answer_latency_p95_s.value)),
-            ("API/month", lambda scale: money(scale.cost.api)),
-            ("infrastructure/month", lambda scale: money(scale.cost.infrastructure)),
-            ("operations/month", lambda scale: money(scale.cost.operations)),
-            ("total/month", lambda scale: money(scale.cost.total)),
+            ("  90 % of draws", lambda scale: _interval(scale.workers, "count", whole)),
+            ("answer p95", lambda scale: seconds(scale.workers.answer_latency_p95_s.value)),
+            ("API, per month", lambda scale: money(scale.cost.api)),
+            ("infrastructure", lambda scale: money(scale.cost.infrastructure)),
+            ("operations", lambda scale: money(scale.cost.operations)),
+            ("total, per month", lambda scale: money(scale.cost.total)),
             ("  90 % of draws", lambda scale: _interval(scale.cost, "total", money)),
             ("per active user", lambda scale: _or_dash(scale.cost.per_user)),
             ("per interaction", lambda scale: money(scale.cost.per_interaction)),
-            ("margin per active user", lambda scale: _or_dash(scale.cost.margin_per_user)),
+            ("margin per user", lambda scale: _or_dash(scale.cost.margin_per_user)),
         ),
     )
 
@@ -181,7 +182,7 @@ def _with_binding(
 
 def workers_text(workers: WorkersAtScale) -> str:
     """Write how many workers: `12 (10 to 15)`, with their slots where they have several."""
-    text = f"{workers.count:,}{range_of(workers, 'count', lambda value: f'{value:,.0f}')}"
+    text = f"{workers.count:,}{range_of(workers, 'count', whole)}"
     if workers.slots > 1:
         text += f", {workers.slots} slots each"
     return text + _missed(workers)

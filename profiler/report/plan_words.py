@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _LIMITS = {"requests_per_minute": "requests/min", "concurrent_requests": "requests in flight"}
 _WHOLE_FROM = 1000
-_SIGNIFICANT = 3
+_DIGITS_OF_PRICES = 12
+_SIGNIFICANT, _MOST_DIGITS = 3, 8
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -50,11 +51,29 @@ def number(value: float) -> str:
 
 def exact(value: float) -> str:
     """Write a number for a pencil: whole from 1,000 on, four digits below: `1,747`, `1.747`."""
-    whole = round(value)
-    if abs(value) >= _WHOLE_FROM or math.isclose(value, whole, rel_tol=1e-9):
+    if abs(value) >= _WHOLE_FROM:
         return f"{value:,.0f}"
-    decimals = _SIGNIFICANT - math.floor(math.log10(abs(value)))
-    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+    return _with_digits(value, _SIGNIFICANT + 1)
+
+
+def factor_of(left: float, value: float, product: float) -> str:
+    """Write a factor with as many digits as `left` x it needs to come to `product` as written.
+
+    Four at least, eight at most: 1.747 for 1,000 x 1.7472 = 1,747, but 1.7472 for 3,000 of them.
+    """
+    for digits in range(_SIGNIFICANT + 1, _MOST_DIGITS):
+        text = _with_digits(value, digits)
+        if exact(left * float(text.replace(",", ""))) == exact(product):
+            return text
+    return _with_digits(value, _MOST_DIGITS)
+
+
+def _with_digits(value: float, digits: int) -> str:
+    if math.isclose(value, round(value), rel_tol=1e-9):
+        return f"{value:,.0f}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text
 
 
 def utilization(share: float) -> str:
@@ -77,7 +96,9 @@ def money(usd: float) -> str:
     if size >= 0.9995:  # noqa: PLR2004 - $1.00
         return f"{sign}${size:.2f}"
     decimals = _SIGNIFICANT - 1 - math.floor(math.log10(size))
-    return f"{sign}${_cents(f'{size:.{decimals}f}')}"
+    text = f"{size:.{decimals}f}"
+    is_whole = math.isclose(float(text), size, rel_tol=1e-9)
+    return f"{sign}${_cents(text) if is_whole else text}"
 
 
 def _cents(text: str) -> str:
@@ -90,6 +111,29 @@ def exact_money(usd: str) -> str:
     """Write a decimal number of dollars with all its digits, cents at least: `$1,234.5678`."""
     amount = Decimal(usd)
     return f"{'-' if amount < 0 else ''}${_cents(f'{abs(amount):,f}')}"
+
+
+def unit_money(usd: str) -> str:
+    """Write a price per unit: all its digits, six of one that was divided and has no end."""
+    amount = Decimal(usd)
+    if len(amount.as_tuple().digits) <= _DIGITS_OF_PRICES:
+        return exact_money(usd)
+    return exact_money(f"{float(amount):.6g}")
+
+
+def with_unit(quantity_text: str) -> str:
+    """Write a quantity and its unit, with separators and without a tail: `6,300,000 requests`."""
+    first, blank, unit = quantity_text.partition(" ")
+    try:
+        count = float(first)
+    except ValueError:
+        return quantity_text
+    return f"{exact(count)}{blank}{unit}" if math.isfinite(count) else quantity_text
+
+
+def whole(value: float) -> str:
+    """Write what is counted in ones: `27`."""
+    return f"{value:,.0f}"
 
 
 def bytes_text(count: float) -> str:
@@ -117,9 +161,11 @@ def spread(block: Ranged, field: str, write: Callable[[float], str] = number) ->
 
 
 def range_of(block: Ranged, field: str, write: Callable[[float], str]) -> str:
-    """Write ` (10 to 15)`; nothing where the field has no range."""
+    """Write ` (10 to 15)`; nothing where the field has no range, or all draws are one number."""
     interval = block.ranges90.get(field)
-    return "" if interval is None else f" ({between(interval, write)})"
+    if interval is None or interval[0] == interval[1]:
+        return ""
+    return f" ({between(interval, write)})"
 
 
 def estimate(found: Estimate, unit: str) -> str:

@@ -11,7 +11,7 @@ from profiler.errors import PlanError
 from profiler.planner.demand import Operations
 from profiler.planner.infrastructure import Needs, infrastructure
 from profiler.planner.machines import for_service, for_workers
-from profiler.planner.operations import operations, side_by_side
+from profiler.planner.operations import check_skills, operations, side_by_side
 from profiler.planner.price_book import load_price_book
 
 BOOK = load_price_book()
@@ -165,7 +165,7 @@ def test_hours_of_ones_own_stand_in_place_of_the_books():
 def test_the_skill_of_no_component_names_the_nearest():
     team = Operations.model_validate({"skills": {"databse": "expert"}})
     with pytest.raises(PlanError, match=r"'databse' is no component.*Did you mean 'database'"):
-        operations(team, BOOK, "managed")
+        check_skills(team)
 
 
 def test_managed_and_self_run_stand_side_by_side_with_their_hours():

@@ -220,7 +220,7 @@ def profiles_of(record_lists: list[list]) -> list[WorkloadProfile]:
         ]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(journals(), min_size=3, max_size=3))
 def test_merging_is_associative_and_commutative_in_every_byte(record_lists: list[list]):
     a, b, c = profiles_of(record_lists)

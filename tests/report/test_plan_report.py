@@ -86,6 +86,57 @@ def test_a_closed_loop_says_where_its_pace_is_from():
     )
 
 
+def test_a_product_has_as_many_digits_as_a_pencil_needs():
+    """3,000 x 1.747 would be 5,241; the plan has 5,241.67."""
+    measured = plans.measured(value=1.747222, ci95=None)
+    demand = plans.demand(
+        users=1500.0,
+        interactions_per_minute=3000.0,
+        llm_calls_per_interaction=1.747222,
+        llm_calls_per_minute=5241.666,
+    )
+    plan = plans.plan(provenance=(measured,), scales=(plans.scale(demand=demand),))
+    assert demand_lines(plan, plan.scales[0])[1] == (
+        "x 1.7472 LLM calls per interaction (measured, no interval) = 5,242 calls/min"
+    )
+
+
+def month_lines(**changes) -> list[str]:
+    sums = section(plan_markdown(plans.plan(**changes)), "Demand, step by step")
+    return [line for line in sums.splitlines() if line.endswith("/month")]
+
+
+def test_the_month_is_reckoned_from_the_peak():
+    (line,) = month_lines(scales=(plans.scale(),))
+    day = "1,000 interactions/min / 4 (peak to average) x 60 min x 10 h"
+    assert line == f"{day} x 20 days = 3,000,000 interactions/month"
+
+
+def test_the_month_is_reckoned_from_the_day_at_each_scale():
+    traffic = {"interactions_per_day": 150_000, "days_per_month": 20}
+    users = {**plans.DEMAND["users"], "session_interactions": 5}
+    asked = {**plans.DEMAND, "users": users, "traffic": traffic}
+    assert month_lines(inputs=plans.inputs(demand=asked)) == [
+        "150,000 interactions/day x 1 (growth) x 20 days = 3,000,000 interactions/month",
+        "3,000,000 interactions/month / 5 interactions per session = 600,000 sessions/month",
+        "150,000 interactions/day x 10 (growth) x 20 days = 30,000,000 interactions/month",
+        "30,000,000 interactions/month / 5 interactions per session = 6,000,000 sessions/month",
+    ]
+
+
+def test_sessions_are_those_measured_where_nobody_states_them():
+    measured = plans.measured("session.interactions.mean", value=5.0)
+    assert month_lines(provenance=(measured,), scales=(plans.scale(),))[1] == (
+        "3,000,000 interactions/month / 5 interactions per session (measured) = "
+        "600,000 sessions/month"
+    )
+
+
+def test_a_month_that_does_not_come_out_is_not_made_to():
+    demand = plans.demand(interactions_per_month=2e6)
+    assert month_lines(scales=(plans.scale(demand=demand),)) == []
+
+
 def test_several_models_are_told_apart():
     load = plans.demand()["models"]["gpt-4o"]
     demand = plans.demand(models={"gpt-4o": load, "small": load})
@@ -227,9 +278,17 @@ def test_managed_and_self_run_stand_side_by_side_and_operations_has_its_own_line
 def test_unit_economics_are_said_in_words():
     found = section(plan_markdown(plans.plan()), "Value against cost").replace("\\", "")
     assert "- 1x: -$1.00 margin per active user and month" in found
-    assert "- the margin changes its sign at 4.2x" in found
-    assert "- below that, each user costs more than they bring" in found
-    assert "at which the margin is zero: $8.00" in found
+    said = "4.2x (below that, each user costs more than they bring)"
+    assert f"- growth at which the margin changes its sign: {said}" in found
+    assert "that leaves the margin aimed at: $8.00" in found
+    economics = {
+        "margins": {"1": 2.0},
+        "breaks_at_factor": None,
+        "note": "a profit at every scale",
+        "needed_cost_per_user": 8.0,
+    }
+    found = section(plan_markdown(plans.plan(economics=economics)), "Value against cost")
+    assert "changes its sign: — (a profit at every scale)" in found
 
 
 def test_the_bars_go_from_the_lower_cost_to_the_higher_around_the_plan_s():
@@ -256,7 +315,7 @@ def test_what_a_change_would_buy_has_its_sign():
     ("changes", "said"),
     [
         ({}, "370 interactions cost $1.6924 at these prices."),
-        ({"hypothetical": True}, "370 interactions would have cost $1.6924: the mock answered"),
+        ({"hypothetical": True}, "370 interactions would have cost $1.6924 at these prices."),
         ({"usd": None}, "370 interactions: — (tokens were not observed)."),
         ({"note": "warm-up included"}, "warm-up included"),
     ],
@@ -351,7 +410,7 @@ def test_what_is_null_is_a_dash_with_its_reason_and_never_zero():
         "$18,000",
         "— (was not computed)",
     ]
-    assert "— (the demand names no value)" in section(text, "Value against cost")
+    assert "— (value and users.monthly" in section(text, "Value against cost")
     assert "data of — (not known)" in text
     assert section(text, "Warnings").strip() == "None."
     assert "whether one would bind is not known" in section(text, "Limits")
@@ -429,7 +488,7 @@ def test_the_terminal_has_the_answers_in_a_hundred_columns_and_forty_lines():
     assert len(lines) <= 40
     assert all(len(line) <= 100 for line in lines)
     text = "\n".join(lines)
-    assert re.search(r"total/month +\$18,000 +\$18,000 +\$18,000", text)
+    assert re.search(r"total, per month +\$18,000 +\$18,000 +\$18,000", text)
     assert "500 users x 2 interactions/min = 1,000 interactions/min" in text
     assert "2,000 / 1,500 = 133.3 %" in text
 

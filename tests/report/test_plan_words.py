@@ -10,11 +10,14 @@ from profiler.report.plan_words import (
     estimate,
     exact,
     exact_money,
+    factor_of,
     limit_unit,
     money,
     number,
     stated,
+    unit_money,
     utilization,
+    with_unit,
 )
 
 
@@ -28,6 +31,7 @@ from profiler.report.plan_words import (
         (-1, "-$1.00"),
         (0.9996, "$1.00"),
         (0.5, "$0.50"),
+        (0.1301, "$0.130"),
         (0.0123, "$0.0123"),
         (0.000004567, "$0.00000457"),
         (0, "$0"),
@@ -81,6 +85,37 @@ def test_a_full_limit_is_more_than_a_hundred_percent():
     assert utilization(4 / 3) == "133.3 %"
     assert utilization(13.3333) == "1,333.3 %"
     assert (stated(0.8), stated(0.975)) == ("80 %", "97.5 %")
+
+
+def test_a_factor_has_the_digits_with_which_the_product_comes_out():
+    assert factor_of(1000, 1.7472222, 1747.2222) == "1.747"
+    assert factor_of(3000, 1.7472222, 5241.6667) == "1.7472"
+    assert factor_of(1000, 5077.6694, 5_077_669.4) == "5,077.669"
+    assert factor_of(500, 2, 1000) == "2"
+    assert factor_of(10, 3, 31) == "3"  # no digits help: it is another number
+
+
+def test_prices_per_unit_have_all_their_digits_but_no_endless_ones():
+    assert unit_money("0.00000125") == "$0.00000125"
+    assert unit_money("0.001571506944444444444444444444") == "$0.00157151"
+    assert unit_money("90") == "$90.00"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("6300000 interactions", "6,300,000 interactions"),
+        ("129.92378000000002 GB", "129.9 GB"),
+        ("18.9 million requests", "18.9 million requests"),
+        ("3 containers", "3 containers"),
+        ("nan of it", "nan of it"),
+        ("inf of it", "inf of it"),
+        ("some", "some"),
+        ("0 GB", "0 GB"),
+    ],
+)
+def test_quantities_have_separators_and_no_tail(text: str, shown: str):
+    assert with_unit(text) == shown
 
 
 def test_limits_are_named_by_what_they_count():

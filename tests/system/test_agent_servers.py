@@ -52,7 +52,12 @@ load: {{users: 4, sessions: {sessions}}}
 scenarios: [{{name: travel, {what}}}]
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.agents, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.agents,
+    pytest.mark.unmeasured,
+    pytest.mark.timeout(400),
+]
 
 
 def recorded_turns(conversation: str) -> list[list[dict[str, Any]]]:

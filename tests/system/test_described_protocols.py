@@ -81,7 +81,12 @@ CHECKED_TURNS = orjson.dumps(
     ]
 ).decode()
 
-pytestmark = [pytest.mark.system, pytest.mark.agents, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.agents,
+    pytest.mark.unmeasured,
+    pytest.mark.timeout(600),
+]
 
 
 class Service(NamedTuple):

@@ -7,12 +7,14 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import orjson
 import pytest
 
+from profiler.cli.app import main
 from tests.system.cli import (
     ROOT,
     agent_profiler,
@@ -163,6 +165,20 @@ def test_a_run_is_never_overwritten(tmp_path):
     assert "never overwritten" in done.err
 
 
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capsys):
+    """Run in this process and an empty folder: a process for each case would take a second."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["agent-profiler", "run", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
 BASE = "name: x\nscenarios:\n  - name: a\n    turns: [{user: hi}]\n"
 
 
@@ -186,18 +202,20 @@ BASE = "name: x\nscenarios:\n  - name: a\n    turns: [{user: hi}]\n"
         ("a: [", (), ":1"),
     ],
 )
-def test_wrong_input_is_one_line_and_nothing_is_sent(tmp_path, refusing, content, options, said):
-    (tmp_path / "w.yaml").write_text(content)
+def test_wrong_input_is_one_line_and_nothing_is_sent(run_here, refusing, content, options, said):
+    Path("w.yaml").write_text(content)
     url = () if "url" in content or "--url" in options else ("--url", refusing)
-    done = agent_profiler("run", "w.yaml", *url, *options, cwd=tmp_path)
-    assert done.code == 2, done.err
-    assert said in done.err
-    assert "Traceback" not in done.err
-    assert not (tmp_path / "results").exists()
-    assert len(done.err.strip().splitlines()) == 1
+    code, out, err = run_here("w.yaml", *url, *options)
+    assert (out, code) == ("", 2), err
+    assert said in err
+    assert "Traceback" not in err
+    assert not Path("results").exists()
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_a_workload_that_does_not_exist_names_those_that_do(tmp_path):
     done = agent_profiler("run", "airlin", cwd=tmp_path)
-    assert done.code == 2
+    assert (done.code, done.out) == (2, "")
     assert "airline" in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not (tmp_path / "results").exists()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.system.cli import AIRLINE, agent_profiler, count_recorded, json_lines, load_json, total
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
 
 
 def replayed(folder, kind, file, *options):

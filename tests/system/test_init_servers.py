@@ -17,7 +17,12 @@ from tests.system.stores import free_port, redis_server
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.system, pytest.mark.agents, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.agents,
+    pytest.mark.unmeasured,
+    pytest.mark.timeout(400),
+]
 
 
 class Known(NamedTuple):

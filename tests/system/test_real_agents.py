@@ -39,7 +39,12 @@ load: {load}
 scenarios: [{{name: travel, {what}}}]
 """
 
-pytestmark = [pytest.mark.system, pytest.mark.agents, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.agents,
+    pytest.mark.unmeasured,
+    pytest.mark.timeout(400),
+]
 
 
 class Scene:

@@ -50,7 +50,12 @@ CHECKED_TURNS = orjson.dumps(
     ]
 ).decode()
 
-pytestmark = [pytest.mark.system, pytest.mark.agents, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.agents,
+    pytest.mark.unmeasured,
+    pytest.mark.timeout(400),
+]
 
 
 class Replayed:
