@@ -107,9 +107,13 @@ def agent(
     llm_retries: Annotated[
         int, typer.Option(help="How often it repeats an LLM call that failed.", min=0)
     ] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="So many workers; what they have no slot for waits in line.", min=1),
+    ] = None,
     worker_slots: Annotated[
         int | None,
-        typer.Option(help="Work on so many interactions at a time; others wait in line.", min=1),
+        typer.Option(help="Interactions that each worker has at a time (default: 1).", min=1),
     ] = None,
     buckets: Annotated[
         Path | None,
@@ -146,6 +150,7 @@ def agent(
         speed=speed,
         model=model,
         llm_retries=llm_retries,
+        workers=workers,
         worker_slots=worker_slots,
         tool_times_s=dict(_tool_time(text) for text in tool_time or ()),
     )

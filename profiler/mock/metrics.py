@@ -35,7 +35,7 @@ class AgentMetrics:
         if slots is not None:
             self.board.gauge(names.QUEUE_DEPTH, lambda: slots.depth)
             self.board.gauge(names.QUEUE_OLDEST, lambda: slots.oldest_age_s)
-            self.board.gauge(names.WORKERS, lambda: slots.count)
+            self.board.gauge(names.WORKERS, lambda: slots.workers)
             self.board.gauge(names.SLOTS_BUSY, lambda: slots.busy)
 
     def route(self) -> Route:

@@ -120,8 +120,7 @@ async def running_mocks(
             runner=ToolRunner(seed=options.seed, pace=pace, fixed_s=options.tool_times_s),
             llm=client,
         )
-        slots = None if options.worker_slots is None else Slots(options.worker_slots)
-        app = agent_app(mock_agent, log, slots, buckets)
+        app = agent_app(mock_agent, log, _slots(options), buckets)
         url = await stack.enter_async_context(listening(app, host, port))
         yield MockUrls(agent=url, llm=f"{own_llm}/v1" if own_llm is not None else None)
 
@@ -211,6 +210,14 @@ async def serve_llm(
         if announce is not None:
             announce(urls)
         await stop.wait()
+
+
+def _slots(options: AgentOptions) -> Slots | None:
+    """Return the line in front of the workers; None: none are asked for, and nothing waits."""
+    workers, each = options.workers, options.worker_slots
+    if workers is None and each is None:
+        return None
+    return Slots(1 if workers is None else workers, 1 if each is None else each)
 
 
 async def _warm(counters: Counters, model: str) -> None:

@@ -18,19 +18,22 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """So many interactions are worked on at a time; all others wait, first come, first served.
+    """As many interactions are worked on at a time as workers have slots, `each` so many.
+
+    All others wait, first come, first served.
 
     As in a queue of jobs, a message whose user has gone away is worked on like any other.
     """
 
-    def __init__(self, count: int, clock: MonotonicNs = monotonic_ns) -> None:
-        if count < 1:
+    def __init__(self, workers: int, each: int = 1, clock: MonotonicNs = monotonic_ns) -> None:
+        if workers < 1 or each < 1:
             raise UsageError(
-                f"{count} worker slots can do nothing",
-                where="worker-slots",
-                fix="Give 1 or more, or leave it out: then nothing waits",
+                f"{workers} workers with {each} slots each can do nothing",
+                where="mock agent",
+                fix="Give 1 or more of both, or leave them out: then nothing waits",
             )
-        self.count = count
+        self.workers = workers
+        self._count = workers * each
         self.busy = 0
         self._clock = clock
         self._waiting: deque[tuple[int, anyio.Event]] = deque()
@@ -55,7 +58,7 @@ class Slots:
             self._give()
 
     async def _take(self) -> None:
-        if self.busy < self.count:
+        if self.busy < self._count:
             self.busy += 1
             return
         place = (self._clock(), anyio.Event())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import anyio
 import httpx
 import pytest
@@ -90,7 +92,7 @@ async def test_an_error_inside_a_200_is_no_success():
 
 
 async def test_messages_beyond_the_slots_wait_in_line_and_are_all_answered():
-    agent = AgentOptions(worker_slots=2)
+    agent = AgentOptions(workers=2)
     llm = LlmOptions(ttft_median_s=1.0, ttft_p95_s=1.0, gap_s=0, tool_call_probability=0)
     statuses: list[int] = []
 
@@ -147,5 +149,13 @@ async def test_who_leaves_the_line_takes_no_slot_along():
 
 
 def test_no_slots_at_all_are_an_error():
-    with pytest.raises(UsageError, match="0 worker slots can do nothing"):
-        Slots(0)
+    with pytest.raises(UsageError, match="2 workers with 0 slots each can do nothing"):
+        Slots(2, 0)
+
+
+async def test_a_worker_may_hold_several():
+    slots = Slots(2, 3)
+    async with AsyncExitStack() as held:
+        for _ in range(6):
+            await held.enter_async_context(slots.slot())
+        assert (slots.workers, slots.busy, slots.depth) == (2, 6, 0)
