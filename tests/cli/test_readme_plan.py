@@ -26,4 +26,6 @@ def test_the_readme_shows_what_the_sample_gives(monkeypatch, pytestconfig, tmp_p
     begin = readme.index("```text", first) + 1
     shown = readme[begin : readme.index("```", begin)]
     assert shown == lines[: len(shown)]
-    assert lines[len(shown) :] == ["plans/airline-launch/plan.json", "plans/airline-launch/plan.md"]
+    assert lines[len(shown) :] == [
+        f"plans/airline-launch/{name}" for name in ("plan.json", "plan.md", "monitoring/README.md")
+    ]

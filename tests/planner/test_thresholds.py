@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from profiler.planner import promql
+from profiler.planner.baselines import baselines
 from profiler.planner.demand import Demand
 from profiler.planner.measured import measure
 from profiler.planner.service_levels import service_levels
@@ -36,7 +37,20 @@ def test_a_tool_is_slow_from_half_above_its_p95_on(triggers: dict[str, Trigger])
     found = triggers["baseline_tools_get_reservation_details_duration"]
     assert found.baseline == 0.393727  # p95 of results/sample/profile.json
     assert found.threshold == pytest.approx(0.5905905)
-    assert found.least_samples == 60
+    assert found.least_samples == 100  # none of 93 was: binomial(100, 1/95) over 5 in 0.06 %
+
+
+def test_little_traffic_is_looked_at_for_longer():
+    """History tokens need 852 interactions: half an hour of 29 a minute, six of 3 and a bit."""
+    windows = {}
+    for per_minute in (30, 20, 3, 0.01):
+        found = (each for each in baselines(measure(PROFILE), per_minute))
+        windows[per_minute] = next(
+            each.window
+            for each in found
+            if isinstance(each, Trigger) and each.id == "baseline_interaction_history_tokens"
+        )
+    assert windows == {30: "30m", 20: "1h", 3: "6h", 0.01: "1d"}
 
 
 def test_no_threshold_lies_within_the_interval_of_what_was_measured(triggers: dict[str, Trigger]):
