@@ -40,6 +40,7 @@ _ACTIVE_NS = 1800 * NS_PER_S
 _MOST_SETTLED = 10_000
 _UNKNOWN = "unknown"
 _PARTS = ("system", "history", "user")
+_OUTCOMES = tuple(each.value for each in Outcome if each is not Outcome.CANCELLED)
 
 
 class Seen:
@@ -61,6 +62,7 @@ class Seen:
         self._costs = costs
         self._wait_ns = round(wait_s * NS_PER_S)
         self._clock = clock
+        self._has_ended = False
         self._sessions: OrderedDict[str, int] = OrderedDict()
         self._waiting: dict[str, list[Inside]] = {}
         self._due: deque[tuple[int, str]] = deque()
@@ -127,6 +129,10 @@ class Seen:
     ) -> None:
         """Take an interaction's end; how long a failure took is no time of an answer."""
         board = self._board
+        if not self._has_ended:  # a share of failures needs those that there were not, too
+            self._has_ended = True
+            for each in _OUTCOMES:
+                board.add(names.INTERACTIONS, 0, outcome=each)
         board.add(names.INTERACTIONS, outcome=outcome.value)
         if outcome is Outcome.OK:
             board.observe(names.INTERACTION_DURATION, duration_s)

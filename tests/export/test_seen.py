@@ -97,14 +97,23 @@ def test_an_interaction_is_as_long_as_its_user_waited(board):
     found = numbers(board)
     assert found[f"{names.INTERACTION_DURATION} sum"] == {(): 3.0}
     assert found[f"{names.TIME_TO_FIRST_TOKEN} sum"] == {(): 1.0}
-    assert found[names.INTERACTIONS] == {("ok",): 1}
+    assert found[names.INTERACTIONS][("ok",)] == 1
 
 
 def test_a_failure_counts_and_has_no_time_of_an_answer(board):
     Seen(board).ended(interaction(outcome=Outcome.HTTP_429), ())
     found = numbers(board)
-    assert found[names.INTERACTIONS] == {("http_429",): 1}
+    assert found[names.INTERACTIONS][("http_429",)] == 1
     assert f"{names.INTERACTION_DURATION} sum" not in found
+
+
+def test_failures_that_there_were_not_are_zero_from_the_first_answer_on(board):
+    """A share of failures has no value without, and a first failure does not rise from nothing."""
+    Seen(board).ended(interaction(), ())
+    failures = {key: n for key, n in numbers(board)[names.INTERACTIONS].items() if key != ("ok",)}
+    assert ("timeout",) in failures
+    assert ("cancelled",) not in failures
+    assert {*failures.values()} == {0}
 
 
 def test_what_the_harness_broke_off_is_no_failure_of_the_agent(board):
