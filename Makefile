@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint agents format benchmark monitoring-demo schema clean help
+.PHONY: profile test test-long lint agents format benchmark monitoring-demo schema clean help example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
@@ -42,8 +42,13 @@ monitoring-demo: $(INSTALLED)  ## Overload the mock agent until the rollout's se
 	$(BIN)/python -m benchmarks.monitoring.demo $(if $(RULES),--rules $(RULES)) $(if $(STAGE),--stage $(STAGE))
 
 schema: $(INSTALLED)  ## Write the committed JSON Schemas anew
-	for kind in profile capacity traffic plan; do \
+	for kind in profile capacity traffic plan review comparison; do \
 	  $(BIN)/agent-profiler schema $$kind > docs/schema/$$kind.schema.json || exit 1; done
+
+example-plan: $(INSTALLED)  ## Make the committed example of a plan anew
+	$(BIN)/agent-profiler plan --sample > docs/example-plan/demand.yaml
+	COLUMNS=100 $(BIN)/agent-profiler plan results/sample --demand docs/example-plan/demand.yaml \
+	  --at 2026-11-22 --out docs/example-plan
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -93,7 +93,7 @@ def command(
     plan = build_plan(
         measured,
         asked,
-        at=_date(at),
+        at=day_of(at),
         seed=seed,
         draws=draws,
         accept_untrusted=accept_untrusted,
@@ -128,7 +128,8 @@ def _show(plan: Plan, folder: Path) -> None:
     print_report(Console(), plan_report(plan), files)
 
 
-def _date(text: str | None) -> date:
+def day_of(text: str | None) -> date:
+    """Return the day of an option, today where it is not given. Raises PlanError."""
     if text is None:
         return datetime.now().astimezone().date()
     try:

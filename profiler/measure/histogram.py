@@ -221,6 +221,13 @@ class Histogram:
         indices, cumulated = self._ranks()
         return self._layout.highest(indices[bisect_left(cumulated, rank)])
 
+    def counts(self) -> list[tuple[int, int, int]]:
+        """Return the buckets that hold values, rising: lower edge, upper edge, how many values."""
+        return [
+            (self._layout.lowest(index), self._layout.highest(index), times)
+            for index, times in self._pages.items_in_order(0)
+        ]
+
     def at_or_below(self, bound: float) -> int:
         """Return how many values are at or below a bound, in the spec's unit, to its precision.
 

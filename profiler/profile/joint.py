@@ -76,7 +76,7 @@ class Reservoir:
         Values as in `interactions`. Times are of every row, failed ones too: `ok` tells them apart.
         """
         self.offered += 1
-        key = _key(self._run, joined.trace)
+        key = row_key(self._run, joined.trace)
         is_full = len(self._heap) >= LIMIT
         if is_full and -key <= self._heap[0][0]:
             return
@@ -154,7 +154,8 @@ def _cell(cells: array[int], place: int | None, per_unit: int) -> float | int | 
     return cells[place] if per_unit == 1 else cells[place] / per_unit
 
 
-def _key(run: str, trace: str) -> int:
+def row_key(run: str, trace: str) -> int:
+    """Return an interaction's place in the sample, from its run's id and its trace id."""
     digest = hashlib.blake2b(f"{SEED}:{run}:{trace}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> (64 - _KEY_BITS)
 

@@ -27,7 +27,17 @@ _BACKTICKS = re.compile("`+")
 
 def plan_markdown(plan: Plan, *, command: str | None = None) -> str:
     """Return a plan as Markdown; `command` is what makes it again. Names are escaped."""
-    parts = [
+    blocks = [f"# Plan {escape(printable(plan.name))}"]
+    blocks += [f"> **Warning.** {escape(text)}" for text in doubts(plan)]
+    for found in plan_parts(plan, command):
+        if found.blocks:
+            blocks += _part(found)
+    return "\n\n".join(blocks) + "\n"
+
+
+def plan_parts(plan: Plan, command: str | None) -> list[Part]:
+    """Return all parts of a plan's report in their order."""
+    return [
         verdict(plan),
         arithmetic(plan),
         *limits(plan),
@@ -42,12 +52,6 @@ def plan_markdown(plan: Plan, *, command: str | None = None) -> str:
         warnings(plan),
         sources(plan, command),
     ]
-    blocks = [f"# Plan {escape(printable(plan.name))}"]
-    blocks += [f"> **Warning.** {escape(text)}" for text in doubts(plan)]
-    for found in parts:
-        if found.blocks:
-            blocks += _part(found)
-    return "\n\n".join(blocks) + "\n"
 
 
 def _part(found: Part) -> list[str]:

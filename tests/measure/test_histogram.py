@@ -432,3 +432,11 @@ def test_zeros_are_clusters_like_others(groups: list[list[int]], sizes: list[int
     expected = clustered([*groups, *([0] * size for size in sizes)])
     assert found.histogram() == expected.histogram()
     assert found.at_or_below(0) == expected.at_or_below(0)
+
+
+def test_counts_are_the_buckets_that_hold_values_with_their_edges():
+    """To three digits, values from 2048 on share a bucket with their neighbour."""
+    histogram = Histogram(COUNT)
+    histogram.record_many([3001, 5, 3000, 0, 5])
+    assert histogram.counts() == [(0, 0, 1), (5, 5, 2), (3000, 3001, 2)]
+    assert Histogram(COUNT).counts() == []

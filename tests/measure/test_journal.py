@@ -131,7 +131,7 @@ def test_a_record_is_read_as_it_was_written(kind, data):
     if kind is Run:
         record = dataclasses.replace(record, schema_version=SCHEMA_VERSION)
     lines = [to_line(record)] if kind is Run else [to_line(RUN), to_line(record)]
-    assert list(journal._records(lines, Path("j")))[-1] == record
+    assert list(journal._records(lines, Path("j"), None))[-1] == record
 
 
 def test_a_run_is_read_in_the_order_in_which_it_was_written(tmp_path):
@@ -150,6 +150,11 @@ def test_a_run_is_read_in_the_order_in_which_it_was_written(tmp_path):
     writer.close()
     assert list(read_journal(tmp_path)) == records
     assert list(read_journal(tmp_path / JOURNAL_NAME)) == records
+
+
+def test_only_events_that_are_asked_for_are_read_and_the_run(tmp_path):
+    written(tmp_path, *map(to_line, (RUN, TOOL, END)))
+    assert list(read_journal(tmp_path, frozenset({"end"}))) == [RUN, END]
 
 
 def test_a_line_begins_with_its_event_and_leaves_out_what_was_not_observed():

@@ -235,7 +235,7 @@ def test_merged_samples_have_the_calls_that_one_sample_of_all_would_have(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joint, "LIMIT", most_interactions)
         patch.setattr(joint_calls, "LIMIT", most_calls)
-        patch.setattr(joint, "_key", lambda _, trace: int(trace))
+        patch.setattr(joint, "row_key", lambda _, trace: int(trace))
         together = sampled(every, "all")
         parts = [
             sampled([e for e, of in zip(every, part_of, strict=False) if of == part], f"r{part}")

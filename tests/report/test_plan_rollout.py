@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from profiler.planner.plan import Plan
 from profiler.planner.rollout_plan import RolloutPlan
 from profiler.planner.triggers import Trigger
 from profiler.report.plan_markdown import plan_markdown
@@ -62,7 +63,7 @@ def stage(number: int, name: str, **keys: Any) -> dict[str, Any]:
     }
 
 
-def text(**keys: Any) -> str:
+def planned(**keys: Any) -> Plan:
     given = {
         "start": "2026-12-01",
         "growth_per_month": (0.05, 0.15, 0.3),
@@ -72,14 +73,17 @@ def text(**keys: Any) -> str:
         **keys,
     }
     rollout = RolloutPlan.model_validate(given)
-    found = plans.plan().model_copy(
+    return plans.plan().model_copy(
         update={
             "rollout": rollout,
             "triggers": rollout.triggers(),
             "unwatched": ("tools.rare.duration: 2 measured",),
         }
     )
-    return plan_markdown(found).replace("\\", "")
+
+
+def text(**keys: Any) -> str:
+    return plan_markdown(planned(**keys)).replace("\\", "")
 
 
 def test_a_stage_stands_with_its_dates_and_an_open_end_is_called_so():
