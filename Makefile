@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint agents format benchmark schema clean help example-plan
+.PHONY: profile test test-long lint agents format benchmark monitoring-demo schema clean help example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
@@ -37,6 +37,9 @@ format: $(INSTALLED)  ## Format the code
 
 benchmark: $(INSTALLED)  ## Measure ourselves and the peers that are installed (12 minutes; QUICK=1: two)
 	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)
+
+monitoring-demo: $(INSTALLED)  ## Overload the mock agent until the rollout's second stage is called for (two minutes)
+	$(BIN)/python -m benchmarks.monitoring.demo $(if $(RULES),--rules $(RULES)) $(if $(STAGE),--stage $(STAGE))
 
 schema: $(INSTALLED)  ## Write the committed JSON Schemas anew
 	for kind in profile capacity traffic plan review comparison; do \

@@ -107,6 +107,21 @@ def agent(
     llm_retries: Annotated[
         int, typer.Option(help="How often it repeats an LLM call that failed.", min=0)
     ] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="So many workers; what they have no slot for waits in line.", min=1),
+    ] = None,
+    worker_slots: Annotated[
+        int | None,
+        typer.Option(help="Interactions that each worker has at a time (default: 1).", min=1),
+    ] = None,
+    buckets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Buckets of a plan's thresholds: its monitoring/opentelemetry/buckets.json.",
+        ),
+    ] = None,
     tool_time: Annotated[
         list[str] | None,
         typer.Option(help="An exact tool duration, like search=200ms; may be given again."),
@@ -123,8 +138,10 @@ def agent(
     """Serve the mock agent, with a mock LLM of its own, until Ctrl-C.
 
     A real agent loop: it keeps history in a state store, calls an LLM over HTTP, runs the tools
-    that the LLM asks for and calls again. POST /v1/chat/completions (openai-chat) and POST /chat.
+    that the LLM asks for and calls again. POST /v1/chat/completions (openai-chat) and POST /chat;
+    GET /metrics shows production's metrics of it to Prometheus.
     """
+    from profiler.export.buckets import read_buckets
     from profiler.mock.options import AgentOptions
     from profiler.mock.serve import serve_mocks
 
@@ -133,6 +150,8 @@ def agent(
         speed=speed,
         model=model,
         llm_retries=llm_retries,
+        workers=workers,
+        worker_slots=worker_slots,
         tool_times_s=dict(_tool_time(text) for text in tool_time or ()),
     )
     llm = _llm_options(seed, speed, ttft, ttft_p95, gap, rpm, tpm, limit_window)
@@ -149,6 +168,7 @@ def agent(
             truth=truth,
             announce=_announcer(as_json=announce),
             exit_on_stdin_eof=until_stdin_closes,
+            buckets=None if buckets is None else read_buckets(buckets),
         )
 
     _run(serve)

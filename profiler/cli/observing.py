@@ -187,11 +187,11 @@ def without_user(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def address_of(text: str, option: str) -> Address:
+def address_of(text: str, option: str, *, like: str = f"{LOOPBACK}:8787") -> Address:
     """Read `HOST:PORT`, `:PORT` or `PORT`. Raises `UsageError`."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > _HIGHEST_PORT:
-        fix = f"Write HOST:PORT, like {LOOPBACK}:8787"
+        fix = f"Write HOST:PORT, like {like}"
         raise UsageError(f"{text!r} is no address", where=option, fix=fix)
     return Address(host=host.strip("[]") or LOOPBACK, port=int(port))
 

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEFAULTS = {"--gateway": "127.0.0.1:8787", "--otlp": "127.0.0.1:4318"}
-"""4318 is the port of OTLP over HTTP, and where exporters send if nothing else is said."""
+DEFAULTS = {
+    "--gateway": "127.0.0.1:8787",
+    "--otlp": "127.0.0.1:4318",
+    "--prometheus": "127.0.0.1:9464",
+}
+"""4318 is the port of OTLP over HTTP, where exporters send if nothing else is said; 9464 that of
+OpenTelemetry's exporter for Prometheus."""
 
 _ADDRESS = re.compile(r"(?:(?:[\w.-]+|\[[\da-fA-F:]+\])?:)?\d+")
 

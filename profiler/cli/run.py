@@ -17,6 +17,7 @@ _TARGET, _LOAD, _OUTPUT = "Target", "Load (overrides the workload file)", "Outpu
 _SPREAD = "Spread over processes and machines"
 _CAPACITY = "Find the capacity"
 _INSIDE = "See inside the agent"
+_SHOW = "Show the run on production's dashboard"
 
 
 def command(
@@ -159,6 +160,30 @@ def command(
             rich_help_panel=_INSIDE,
         ),
     ] = None,
+    prometheus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:PORT]",
+            help="Show the run's metrics to Prometheus, as production's (default port: 9464).",
+            rich_help_panel=_SHOW,
+        ),
+    ] = None,
+    otlp_export: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Push them to an OpenTelemetry collector, like http://127.0.0.1:4318.",
+            rich_help_panel=_SHOW,
+        ),
+    ] = None,
+    buckets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Buckets of a plan's thresholds: its monitoring/opentelemetry/buckets.json.",
+            rich_help_panel=_SHOW,
+        ),
+    ] = None,
     tag_interactions: Annotated[
         bool,
         typer.Option(
@@ -289,7 +314,7 @@ def command(
     was the bottleneck, a worker was lost, or --until-stable or --find-capacity found no answer, 5
     the target was unusable, 130 interrupted.
     """
-    from profiler.cli import session
+    from profiler.cli import exporting, session
     from profiler.cli.events import Events
     from profiler.cli.objective_options import check_goodput, refuse_without_search, search
     from profiler.cli.observing import check_fits, observing_of, options_of
@@ -331,6 +356,9 @@ def command(
         tag_interactions=tag_interactions,
         environ=os.environ,
     )
+    shown_to = exporting.exporting_of(
+        prometheus=prometheus, otlp_export=otlp_export, buckets=buckets
+    )
     path = find_workload(workload)
     loaded = load_workload(path, overrides=overrides, environ=os.environ)
     shown: dict[str, Any] = {
@@ -365,8 +393,9 @@ def command(
         until_stable=until_stable,
         mock_speed=mock_speed,
     )
-    argv += options_of(observing)
+    argv += options_of(observing) + exporting.options_of(shown_to)
     if find_capacity:
+        exporting.check_alone(shown_to, alone=False)
         check_fits(observing, loaded, alone=False)
         return search(
             loaded,
@@ -405,5 +434,6 @@ def command(
         goodput=goodput,
         observing=observing,
         events=Events() if json else None,
+        exporting=shown_to,
     )
     return session.execute(options)

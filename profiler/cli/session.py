@@ -13,6 +13,7 @@ from uuid import uuid4
 import anyio
 
 from profiler.cli.crew import crew_of
+from profiler.cli.exporting import NOWHERE, Exporting, check_alone
 from profiler.cli.files import (
     LLM_TRUTH_NAME,
     MOCK_LLM_LOG_NAME,
@@ -38,11 +39,12 @@ from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 from profiler.measure.records import EndReason, Interaction
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from profiler.cli.crew import Crew
     from profiler.cli.events import Events
+    from profiler.cli.exporting import Exporter
     from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
     from profiler.measure.records import Record
@@ -70,6 +72,7 @@ class RunOptions:
     split: Split = NOT_SPLIT
     goodput: str | None = None
     observing: Observing = NOTHING
+    exporting: Exporting = NOWHERE
     events: Events | None = None
 
     @property
@@ -119,6 +122,7 @@ def _execute(options: RunOptions) -> int:
     workload, split, observing = options.workload, options.split, options.observing
     alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
     check_fits(observing, workload, alone=alone)
+    check_alone(options.exporting, alone=alone)
     if workload.target.url is None:
         from profiler.cli.mock_process import mock_path
 
@@ -246,45 +250,81 @@ def _run(
     stability = _stability() if options.until_stable else None
     so_far = SoFar(is_observed=bool(options.observing.names))
     feed = _feeder(stability, so_far if options.form is not Form.NOTHING else None)
+    exporter = _exporter(options)
+    if exporter is not None:
+        feed = _both(exporter.ended, feed)
     hooks = Hooks(
         on_interaction=feed,
         is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
     )
-    watching = _watching(options, upstream, feed, so_far)
+    watching = _watching(options, upstream, feed, so_far, exporter)
     if watching is not None:
         hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
-    end = run_shard(spec, lambda driver: _watched(driver, options, so_far, watching), hooks)
+    end = run_shard(
+        spec, lambda driver: _watched(driver, options, so_far, watching, exporter), hooks
+    )
     return RunEnd(reason=end.reason, detail=end.detail, answered=end.answered)
 
 
+def _exporter(options: RunOptions) -> Exporter | None:
+    """Return what shows the run's metrics to others, None where nobody is to see them."""
+    if not options.exporting.is_on:
+        return None
+    from profiler.cli.exporting import Exporter
+
+    return Exporter(options.exporting, options.observing, say=_sayer(options))
+
+
+def _sayer(options: RunOptions) -> Callable[[str], None]:
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=options.quiet, style="dim", highlight=False).print
+
+
+def _both(first: Ended, second: Ended) -> Ended:
+    def ended(interaction: Interaction, inside: tuple[Record, ...]) -> None:
+        first(interaction, inside)
+        second(interaction, inside)
+
+    return ended
+
+
 def _watching(
-    options: RunOptions, upstream: str | None, then: Ended, so_far: SoFar
+    options: RunOptions,
+    upstream: str | None,
+    then: Ended,
+    so_far: SoFar,
+    exporter: Exporter | None,
 ) -> Watching | None:
     """Return what runs the observers, None for a run that is watched from outside only."""
     if not options.observing.names:
         return None
-    from rich.console import Console
-
     from profiler.cli.watching import Watching
 
-    console = Console(stderr=True, quiet=options.quiet, style="dim", highlight=False)
+    say = _sayer(options)
+    also = (lambda *_: None) if exporter is None else exporter.take
     return Watching(
-        options.observing, upstream=upstream, then=then, saw=so_far.see, say=console.print
+        options.observing, upstream=upstream, then=then, saw=so_far.see, say=say, also=also
     )
 
 
 @asynccontextmanager
 async def _watched(
-    driver: Driver, options: RunOptions, so_far: SoFar, watching: Watching | None
+    driver: Driver,
+    options: RunOptions,
+    so_far: SoFar,
+    watching: Watching | None,
+    exporter: Exporter | None,
 ) -> AsyncIterator[None]:
     """Start what watches, wait for the start, show progress, and stop the driver on Ctrl-C."""
     around = nullcontext() if watching is None else watching.around(driver)
+    exported = nullcontext() if exporter is None else exporter.around()
     tell = DriverStanding(driver, options.workload, so_far, until_stable=options.until_stable)
     progress = shown(tell, options.form, options.events)
     async with anyio.create_task_group() as tasks:
         waiting = anyio.CancelScope()
         tasks.start_soon(_stop_on_signal, driver, waiting, watching)
-        async with around, progress:
+        async with exported, around, progress:
             with waiting:
                 await _sleep_until(options.split.start_wall_ns)
             yield

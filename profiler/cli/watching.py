@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Watching:
     """The observers of one run. `began` and `ended` are the driver's hooks; `then` is told too.
 
-    `saw` is told of each record that an observer makes.
+    `saw` is told of each record that an observer makes, `also` of those that it makes at a time.
     """
 
     def __init__(
@@ -39,9 +39,11 @@ class Watching:
         then: Ended,
         saw: Callable[[Record], None],
         say: Callable[[str], None],
+        also: Callable[..., None] = lambda *_: None,
     ) -> None:
         self._then = then
         self._saw = saw
+        self._also = also
         self._observing = observing
         self._upstream = upstream
         self._say = say
@@ -71,10 +73,11 @@ class Watching:
 
         Raises `UsageError` for an address that is taken and a store that cannot be watched.
         """
-        observing = self._observing
+        observing, put, also = self._observing, driver.recorder.put, self._also
 
         def record(*records: Record) -> None:
-            driver.recorder.put(*records)
+            put(*records)
+            also(*records)
             for one in records:
                 self._saw(one)
 

@@ -58,7 +58,10 @@ class Failure:
 
 @dataclass(slots=True, kw_only=True)
 class Reply:
-    """What became of a user message. `usage` is the sum over its LLM calls."""
+    """What became of a user message. `usage` is the sum over its LLM calls.
+
+    `attempts` are model and outcome of each HTTP request for them.
+    """
 
     session_id: str
     turn: int
@@ -66,6 +69,7 @@ class Reply:
     usage: dict[str, int]
     trace: dict[str, Any]
     failure: Failure | None
+    attempts: list[tuple[str, Outcome]]
 
 
 @dataclass(slots=True)
@@ -150,6 +154,7 @@ class Agent:
             usage=trace.usage(),
             trace=block,
             failure=failure,
+            attempts=trace.attempts(),
         )
 
     async def _session(self, message: UserMessage, trace: TraceRecorder, work: Work) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from profiler.clock import ClockAnchor, monotonic_ns
 from profiler.mock.agent import UserMessage, Work
 from profiler.mock.chat import Envelope, usage_block
 from profiler.mock.llm import openai_app
+from profiler.mock.metrics import AgentMetrics
 from profiler.mock.recordings import text_of
 from profiler.mock.trace import VERSION
 from profiler.mock.wire import (
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import Receive, Scope, Send
 
+    from profiler.export.board import Buckets
     from profiler.mock.agent import Agent, Failure, Reply
+    from profiler.mock.slots import Slots
     from profiler.mock.truth import TruthLog
     from profiler.mock.wire import TraceContext
 
@@ -42,16 +46,22 @@ FINGERPRINT = "fp_agent_profiler_mock_agent"
 _AGENT_ERROR = {"message": "The agent could not answer.", "type": "agent_error"}
 
 
-def agent_app(agent: Agent, truth: TruthLog | None = None) -> Starlette:
-    """Return the agent's ASGI application."""
-    anchor = ClockAnchor.now()
+def agent_app(
+    agent: Agent,
+    truth: TruthLog | None = None,
+    slots: Slots | None = None,
+    buckets: Buckets | None = None,
+) -> Starlette:
+    """Return the agent's ASGI application. With `slots`, messages wait for one in line."""
+    anchor, metrics = ClockAnchor.now(), AgentMetrics(slots, buckets)
 
     def endpoint(handler: Callable[[Exchange], Awaitable[None]]) -> _Endpoint:
-        return _Endpoint(handler, agent, anchor, truth)
+        return _Endpoint(handler, agent, anchor, truth=truth, metrics=metrics, slots=slots)
 
     return openai_app(
         Route("/v1/chat/completions", endpoint(_chat_completions), methods=["POST"], name="openai"),
         Route("/chat", endpoint(_plain_chat), methods=["POST"], name="plain"),
+        metrics.route(),
     )
 
 
@@ -69,6 +79,9 @@ class Exchange:
     work: Work
     session_id: str | None = None
     status: int = 500
+    reply: Reply | None = None
+    first_text_ns: int | None = None
+    agent_error: bool = False
 
     async def json(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         """Answer with JSON."""
@@ -86,7 +99,13 @@ class Exchange:
             context=self.context,
             received_ns=self.received_ns,
         )
-        reply = await self.agent.answer(message, self.work, on_text)
+
+        async def on_any_text(text: str) -> None:
+            if self.first_text_ns is None:
+                self.first_text_ns = monotonic_ns()
+            await on_text(text)
+
+        self.reply = reply = await self.agent.answer(message, self.work, on_any_text)
         self.session_id = reply.session_id
         return reply
 
@@ -109,12 +128,17 @@ class _Endpoint:
         handler: Callable[[Exchange], Awaitable[None]],
         agent: Agent,
         anchor: ClockAnchor,
+        *,
         truth: TruthLog | None,
+        metrics: AgentMetrics,
+        slots: Slots | None,
     ) -> None:
         self._handler = handler
         self._agent = agent
         self._anchor = anchor
         self._truth = truth
+        self._metrics = metrics
+        self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received_ns = monotonic_ns()
@@ -132,13 +156,15 @@ class _Endpoint:
         )
         try:
             exchange.body = await read_json(scope, receive)
-            if headers.get(FAULT_HEADER) == AGENT_ERROR:
-                await _agent_error(exchange)
-            else:
-                await self._handler(exchange)
+            async with nullcontext() if self._slots is None else self._slots.slot():
+                if headers.get(FAULT_HEADER) == AGENT_ERROR:
+                    await _agent_error(exchange)
+                else:
+                    await self._handler(exchange)
         except HttpError as error:
             await exchange.json(error.status, error.body, error.headers)
         finally:
+            self._metrics.answered(exchange)
             if self._truth is not None:
                 self._truth.write(_truth_line(exchange))
 
@@ -163,6 +189,7 @@ def _truth_line(exchange: Exchange) -> dict[str, Any]:
 async def _agent_error(exchange: Exchange) -> None:
     """Answer with an error inside a 200, without doing anything: the fault that tests ask for."""
     trace = {"version": VERSION, "llm_calls": [], "tool_calls": [], "state_ops": []}
+    exchange.agent_error = True
     await exchange.json(200, {"error": _AGENT_ERROR, "trace": trace})
 
 

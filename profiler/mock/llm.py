@@ -25,6 +25,7 @@ from profiler.clock import ClockAnchor, monotonic_ns
 from profiler.mock import scripted
 from profiler.mock.chat import ChatRequest, Envelope, previous_prompt, usage_block
 from profiler.mock.limits import RateLimiter
+from profiler.mock.metrics import LlmMetrics
 from profiler.mock.recordings import calls_of, function_of, text_of
 from profiler.mock.stream import PieceClock, TokenTimes, completion_texts, deltas_of, pieces_of
 from profiler.mock.timing import Lognormal, Occurrences, Pace, random_for
@@ -97,12 +98,14 @@ class LlmServer:
         self._matcher = matcher
         self._counters = counters
         self._truth = truth
+        self._metrics = LlmMetrics()
         self._limiter = RateLimiter(
             rpm=options.rpm, tpm=options.tpm, window_s=options.limit_window_s
         )
         self.app = openai_app(
             Route("/v1/chat/completions", self.chat, methods=["POST"], name="chat"),
             Route("/v1/models", self._models, methods=["GET"]),
+            self._metrics.route(),
         )
 
     async def _models(self, _: Request) -> JSONResponse:
@@ -157,7 +160,8 @@ class LlmServer:
         return TokenTimes.draw(random, self._first, self.options.gap_s, tokens)
 
     def log(self, line: dict[str, Any]) -> None:
-        """Write a line of the truth log, if there is one."""
+        """Count a request, and write its line of the truth log, if there is one."""
+        self._metrics.answered(line)
         if self._truth is not None:
             self._truth.write(line)
 

@@ -46,6 +46,7 @@ class LlmAnswer:
     end_ns: int = 0
     outcome: Outcome = Outcome.OK
     attempts: int = 0
+    attempt_outcomes: list[Outcome] = field(default_factory=list)
     status: int | None = None
     message: dict[str, Any] = field(default_factory=dict)
     finish_reason: str | None = None
@@ -134,6 +135,7 @@ class LlmClient:
             while True:
                 answer.attempts += 1
                 await self._attempt(client, body, headers, answer, on_text)
+                answer.attempt_outcomes.append(answer.outcome)
                 if not self._may_retry(answer):
                     break
                 await anyio.sleep(_wait_s(answer))

@@ -52,7 +52,8 @@ class AgentOptions:
     """The mock agent.
 
     `tool_times_s` gives tools an exact duration. `max_rounds` bounds the LLM calls of one
-    interaction; where a recording has a longer turn, that one's length counts.
+    interaction; where a recording has a longer turn, that one's length counts. `workers` with
+    `worker_slots` each (one of them given, the other is 1) bound what is worked on at a time.
     """
 
     seed: int = 1
@@ -62,6 +63,8 @@ class AgentOptions:
     llm_retries: int = 0
     llm_timeout_s: float = 600.0
     max_rounds: int = 20
+    workers: int | None = None
+    worker_slots: int | None = None
     tool_times_s: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

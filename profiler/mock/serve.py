@@ -25,6 +25,7 @@ from profiler.mock.matcher import Matcher
 from profiler.mock.options import DEFAULT_MODEL, AgentOptions, LlmOptions
 from profiler.mock.recordings import Recording, RecordingIndex
 from profiler.mock.scripted import DEFAULT_SYSTEM
+from profiler.mock.slots import Slots
 from profiler.mock.store import MemoryStore
 from profiler.mock.timing import Pace
 from profiler.mock.tools import ToolRunner
@@ -35,6 +36,8 @@ from profiler.workload.conversations import read_conversations
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
+
+    from profiler.export.board import Buckets
 
 LOCALHOST = "127.0.0.1"
 
@@ -78,11 +81,13 @@ async def running_mocks(
     agent: AgentOptions | None = None,
     llm: LlmOptions | None = None,
     truth: Path | None = None,
+    buckets: Buckets | None = None,
 ) -> AsyncIterator[MockUrls]:
     """Run the mock agent and its own mock LLM, both listening when the body begins.
 
     With `llm_url` (an OpenAI base URL: a gateway, a provider) the agent calls that one, and no mock
-    LLM is run. Port 0 takes a free one. Raises `UsageError` for a port that is taken.
+    LLM is run. `buckets` are its metrics'. Port 0 takes a free one. Raises `UsageError` for a port
+    that is taken.
     """
     options = agent if agent is not None else AgentOptions()
     async with AsyncExitStack() as stack:
@@ -115,7 +120,8 @@ async def running_mocks(
             runner=ToolRunner(seed=options.seed, pace=pace, fixed_s=options.tool_times_s),
             llm=client,
         )
-        url = await stack.enter_async_context(listening(agent_app(mock_agent, log), host, port))
+        app = agent_app(mock_agent, log, _slots(options), buckets)
+        url = await stack.enter_async_context(listening(app, host, port))
         yield MockUrls(agent=url, llm=f"{own_llm}/v1" if own_llm is not None else None)
 
 
@@ -154,6 +160,7 @@ async def serve_mocks(
     agent: AgentOptions | None = None,
     llm: LlmOptions | None = None,
     truth: Path | None = None,
+    buckets: Buckets | None = None,
     announce: Callable[[MockUrls], None] | None = None,
     exit_on_stdin_eof: bool = False,
     handle_signals: bool = True,
@@ -174,6 +181,7 @@ async def serve_mocks(
             agent=agent,
             llm=llm,
             truth=truth,
+            buckets=buckets,
         ) as urls,
     ):
         if announce is not None:
@@ -202,6 +210,14 @@ async def serve_llm(
         if announce is not None:
             announce(urls)
         await stop.wait()
+
+
+def _slots(options: AgentOptions) -> Slots | None:
+    """Return the line in front of the workers; None: none are asked for, and nothing waits."""
+    workers, each = options.workers, options.worker_slots
+    if workers is None and each is None:
+        return None
+    return Slots(1 if workers is None else workers, 1 if each is None else each)
 
 
 async def _warm(counters: Counters, model: str) -> None:

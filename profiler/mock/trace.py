@@ -10,6 +10,7 @@ from profiler.mock.recordings import function_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from profiler.measure.records import Outcome
     from profiler.measure.tokens import TokenCounter
     from profiler.mock.llm_client import LlmAnswer
     from profiler.mock.tools import ToolRun
@@ -38,6 +39,12 @@ class TraceRecorder:
         """Return the sum of what the provider reported."""
         reported = [answer.usage for answer, _ in self.calls if answer.usage is not None]
         return {name: sum(usage.get(name, 0) for usage in reported) for name in _USAGE}
+
+    def attempts(self) -> list[tuple[str, Outcome]]:
+        """Return model and outcome of every HTTP request for a call, in order."""
+        return [
+            (self.model, outcome) for answer, _ in self.calls for outcome in answer.attempt_outcomes
+        ]
 
     def block(
         self,

@@ -86,6 +86,7 @@ def candidates_of(
                 },
                 rate_usd=exactly(operations.rate_per_hour.likely),
                 unknown=priced.unknown,
+                too_large=priced.too_large,
             )
         )
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from profiler.errors import PlanError
 from profiler.planner.infrastructure import WAYS
 from profiler.planner.machines import for_one, for_service
 from profiler.planner.prices import exactly
@@ -56,14 +57,21 @@ class Priced:
 
     usd: Decimal
     unknown: tuple[str, ...]
+    too_large: str | None = None
 
 
 def price(technology: Technology, way: Way, wants: Wants, bills: Bills) -> Priced:
-    """Return what a technology costs without people. Raises PlanError where no node is enough."""
+    """Return what a technology costs without people; `too_large` where no node is enough."""
     costs = technology.costs[way]
     needed = [name for cost in costs for name in (cost.quantity, cost.memory) if name is not None]
+    too_large = None
+    try:
+        usd = sum((_usd(cost, way, wants, bills) for cost in costs), start=Decimal(0))
+    except PlanError as exc:
+        usd, too_large = Decimal(0), exc.what
     return Priced(
-        usd=sum((_usd(cost, way, wants, bills) for cost in costs), start=Decimal(0)),
+        usd=usd,
+        too_large=too_large,
         unknown=tuple(dict.fromkeys(name for name in needed if wants.get(name) is None)),
     )
 

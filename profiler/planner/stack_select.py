@@ -34,6 +34,8 @@ class Candidate:
     rate_usd: Decimal
     unknown: tuple[str, ...] = ()
     """Quantities that its bill would need, and nobody knows."""
+    too_large: str | None = None
+    """Why there is nothing to run it on at this scale, and so no bill; None where there is."""
 
     @property
     def name(self) -> str:
@@ -149,6 +151,8 @@ def eliminated(candidate: Candidate, wants: Wants, rules: Rules) -> Out | None:
     """Return why a candidate is out; None where it is not."""
     if candidate.key in rules.excluded:
         return Out(candidate=candidate, reason="the demand excludes it")
+    if candidate.too_large is not None:
+        return Out(candidate=candidate, reason=candidate.too_large)
     for capability in rules.requires:
         lack = candidate.technology.lacks.get(capability)
         if lack is not None:

@@ -16,6 +16,7 @@ from profiler.cli.optional_values import with_values
         ("run --otlp :9 a --gateway 80", "run --otlp :9 a --gateway 80"),
         ("run --otlp [::1]:9 airline", "run --otlp [::1]:9 airline"),
         ("run --gateway=1.2.3.4:5 airline", "run --gateway=1.2.3.4:5 airline"),
+        ("run --prometheus airline", "run --prometheus 127.0.0.1:9464 airline"),
         ("run -- --gateway", "run -- --gateway"),
         ("mock llm --gateway", "mock llm --gateway"),
         ("", ""),

@@ -1,0 +1,1 @@
+"""WHAT others see meanwhile: production's metrics of an agent, live, as Prometheus or OTLP."""
