@@ -39,7 +39,7 @@ benchmark: $(INSTALLED)  ## Measure ourselves and the peers that are installed (
 	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)
 
 schema: $(INSTALLED)  ## Write the committed JSON Schemas anew
-	for kind in profile capacity traffic plan; do \
+	for kind in profile capacity traffic plan comparison; do \
 	  $(BIN)/agent-profiler schema $$kind > docs/schema/$$kind.schema.json || exit 1; done
 
 $(INSTALLED): pyproject.toml

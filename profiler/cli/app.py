@@ -17,6 +17,8 @@ from typer.exceptions import TyperException
 
 from profiler import __version__
 from profiler.cli import (
+    baseline,
+    compare,
     doctor,
     gateway,
     import_,
@@ -46,6 +48,7 @@ app = typer.Typer(
 app.command(name="run", no_args_is_help=True)(run.command)
 app.command(name="profile", no_args_is_help=True)(profile.command)
 app.command(name="plan", no_args_is_help=True)(plan.command)
+app.command(name="compare", no_args_is_help=True)(compare.command)
 app.command(name="merge", no_args_is_help=True)(merge.command)
 app.command(name="gateway", no_args_is_help=True)(gateway.command)
 app.command(name="workload", no_args_is_help=True)(workload.command)
@@ -53,6 +56,7 @@ app.command(name="import", no_args_is_help=True)(import_.command)
 app.command(name="init")(init.command)
 app.command(name="schema", no_args_is_help=True)(schema.command)
 app.command(name="doctor")(doctor.command)
+app.add_typer(baseline.app, name="baseline", no_args_is_help=True)
 app.add_typer(mock.app, name="mock", no_args_is_help=True)
 
 

@@ -15,6 +15,7 @@ class SchemaKind(StrEnum):
     CAPACITY = "capacity"
     TRAFFIC = "traffic"
     PLAN = "plan"
+    COMPARISON = "comparison"
 
 
 def command(
@@ -29,6 +30,10 @@ def command(
         from profiler.planner.plan import PLAN_SCHEMA_VERSION, Plan
 
         found = schema_of(Plan, kind.value, PLAN_SCHEMA_VERSION, "Plan")
+    elif kind is SchemaKind.COMPARISON:
+        from profiler.comparison.model import COMPARISON_SCHEMA_VERSION, Comparison
+
+        found = schema_of(Comparison, kind.value, COMPARISON_SCHEMA_VERSION, "Comparison")
     else:
         found = json_schema(kind.value)
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS

@@ -38,15 +38,24 @@ def load_demand(path: Path) -> DemandFile:
         fix = f"Start with 'users:' and 'traffic:': {GUIDE} shows how"
         raise PlanError("a demand is a mapping of keys", where=f"{path}:1", fix=fix)
     try:
-        demand = Demand.model_validate(document.data)
+        return demand_of(document.data, path)
     except ValidationError as exc:
         mistake = first_mistake(document, exc, guide=GUIDE)
         raise PlanError(mistake.with_key, where=mistake.where, fix=mistake.fix) from exc
+
+
+def demand_of(data: dict[str, Any], path: Path) -> DemandFile:
+    """Return a demand of what a file at `path` says, or said when a plan was made of it.
+
+    Files that it names are looked for beside it. Raises pydantic's ValidationError, and errors for
+    a trace of arrivals as `burstiness_of` does.
+    """
+    demand = Demand.model_validate(data)
     if isinstance(trace := demand.traffic.burstiness, ArrivalTrace):
         index = burstiness_of(path.parent / trace.trace)
         traffic = demand.traffic.model_copy(update={"burstiness": certain(index)})
         demand = demand.model_copy(update={"traffic": traffic})
-    return DemandFile(path=path, data=document.data, demand=demand)
+    return DemandFile(path=path, data=data, demand=demand)
 
 
 def burstiness_of(trace: Path) -> float:

@@ -9,7 +9,8 @@ Sources:
   binomial distribution as a beta function. The fraction is evaluated by Lentz's method as modified
   by Thompson and Barnett, *Journal of Computational Physics* 64 (1986).
 - Abramowitz and Stegun, *Handbook of Mathematical Functions*, 26.7.3 and 26.7.4 (Student's t as a
-  finite sum), 26.7.5 (its quantile for many degrees of freedom).
+  finite sum), 26.5.27 (as an incomplete beta function), 26.7.5 (its quantile for many degrees of
+  freedom).
 """
 
 from __future__ import annotations
@@ -81,6 +82,15 @@ def student_t_quantile(degrees: int, share: float) -> float:
     # The angle atan(t / sqrt(degrees)) lies in a bounded interval, where t does not.
     angle = _root(lambda at: _inside(at, degrees) >= 2 * share - 1, 0.0, math.pi / 2)
     return math.tan(angle) * math.sqrt(degrees)
+
+
+def student_t_upper(t: float, degrees: float) -> float:
+    """Return the share of Student's t distribution that is above `t`; `degrees` are above 0.
+
+    Half of I_x(v/2, 1/2) at x = v / (v + t^2), v being the degrees, for t from 0 on (26.5.27).
+    """
+    beyond = incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t)) / 2
+    return beyond if t >= 0 else 1 - beyond
 
 
 def _inside(angle: float, degrees: int) -> float:

@@ -77,6 +77,18 @@ def _deviation_squares(sums: ClusterSums) -> tuple[int, int]:
     return sums.sum_ss * n * n - 2 * s * n * sums.sum_ns + s * s * sums.sum_nn, n * n
 
 
+def mean_variance(sums: ClusterSums) -> float | None:
+    """Return the variance of the mean per value, in the squared unit of the sums; None for k < 2.
+
+    That of the ratio estimator over sessions: see `mean_interval`.
+    """
+    k = sums.sessions
+    if k < 2:  # noqa: PLR2004 - a variance between sessions needs two of them
+        return None
+    numerator, divisor = _deviation_squares(sums)
+    return k * numerator / ((k - 1) * divisor * sums.sum_n**2)
+
+
 def mean_interval(sums: ClusterSums) -> tuple[float, float] | None:
     """Return the 95 % interval of the mean per value, in the unit of the sums; None for k < 2.
 
@@ -85,12 +97,10 @@ def mean_interval(sums: ClusterSums) -> tuple[float, float] | None:
     Where all sessions have equally many values it is, to the letter, the textbook t interval of
     the k session means; where each has one value, that of the values.
     """
-    k = sums.sessions
-    if k < 2:  # noqa: PLR2004 - a variance between sessions needs two of them
+    variance = mean_variance(sums)
+    if variance is None:
         return None
-    numerator, divisor = _deviation_squares(sums)
-    variance = k * numerator / ((k - 1) * divisor * sums.sum_n**2)
-    half = student_t_quantile(k - 1, 1 - _TAIL) * math.sqrt(variance)
+    half = student_t_quantile(sums.sessions - 1, 1 - _TAIL) * math.sqrt(variance)
     mean = sums.sum_s / sums.sum_n
     return mean - half, mean + half
 

@@ -13,7 +13,7 @@ import random
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from itertools import accumulate
+from itertools import accumulate, count
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from profiler.workload.templates import render
 from profiler.workload.variables import CsvVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from profiler.workload.checks import Check
     from profiler.workload.conversations import Conversation
@@ -86,7 +86,7 @@ class SessionSampler:
         self._names = [scenario.name for scenario in workload.scenarios]
         self._is_tagged = [tags and scenario.taggable for scenario in workload.scenarios]
         self._is_of_arrival = [s.generated is not None for s in workload.scenarios]
-        self._id_prefix = f"{seed}/{stream}/{salt}/"
+        self._id_prefix = _id_prefix(seed, stream, salt)
 
     def session(self, index: int) -> SessionPlan:
         """Return session `index`, counted from 0 over all workers and users."""
@@ -102,6 +102,20 @@ class SessionSampler:
             is_tagged=self._is_tagged[scenario],
             is_of_arrival=self._is_of_arrival[scenario],
         )
+
+
+def _id_prefix(seed: int, stream: str, salt: str) -> str:
+    return f"{seed}/{stream}/{salt}/"
+
+
+def session_ids(seed: int, *, stream: str = "measure", salt: str = "") -> Iterator[str]:
+    """Yield the ids of the sessions that a sampler draws, by index, without end.
+
+    So the index of a session is found again from its id: which tells that two runs of one workload
+    and seed, whose ids differ by their salt, played the same session.
+    """
+    prefix = _id_prefix(seed, stream, salt)
+    return (_uuid(f"{prefix}{index}") for index in count())
 
 
 class _Seeds:

@@ -1,0 +1,115 @@
+"""A trend as text: one line for each number, with the runs where it changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from profiler.report.comparison_words import label, signed_percent, value
+from profiler.report.markdown import bullets, escape
+from profiler.report.observations import Section
+from profiler.report.quantities import plural, printable
+from profiler.report.terminal import section_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from profiler.comparison.trend import Series, Trend
+
+_BARS = "▁▂▃▄▅▆▇█"
+_MARK = "╎"
+
+
+def sparkline(values: Sequence[float | None], changes: Sequence[int] = ()) -> str:
+    """Return one bar for each value from the lowest to the highest; a space for None.
+
+    A line stands before each of `changes`.
+    """
+    known = [each for each in values if each is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    width = high - low
+    drawn = []
+    for place, each in enumerate(values):
+        if place in changes:
+            drawn.append(_MARK)
+        if each is None:
+            drawn.append(" ")
+            continue
+        level = (each - low) / width if width else 0.5
+        drawn.append(_BARS[min(int(level * len(_BARS)), len(_BARS) - 1)])
+    return "".join(drawn)
+
+
+def trend_report(trend: Trend) -> RenderableType:
+    """Return the report, for any rich console."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name, justify in (("", "left"), ("first", "right"), ("over runs", "left")):
+        table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+    for name in ("last", "change"):
+        table.add_column(name, justify="right", overflow="fold")
+    for series in trend.series:
+        table.add_row(*(Text(cell) for cell in _cells(series)))
+    lines = change_lines(trend)
+    return Group(
+        Text(_title(trend), style="bold"),
+        *(Text(printable(text, 300), style="yellow") for text in trend.differs),
+        table,
+        section_lines(Section("Where it changed", tuple(lines))),
+    )
+
+
+def trend_markdown(trend: Trend) -> str:
+    """Return the same as Markdown."""
+    rows = [f"| {' | '.join(map(escape, _cells(series)))} |" for series in trend.series]
+    table = ["| | first | over runs | last | change |", "|---|--:|---|--:|--:|", *rows]
+    blocks = [f"# {escape(_title(trend))}"]
+    if trend.differs:
+        blocks.append("\n".join(bullets(trend.differs)))
+    blocks += ["\n".join(table), "## Where it changed", "\n".join(bullets(change_lines(trend)))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def change_lines(trend: Trend) -> list[str]:
+    """Return each change: which number, from which run on, from what to what."""
+    lines = []
+    for series in trend.series:
+        bounds = [0, *series.changes, len(series.points)]
+        for before, at, after in zip(bounds, bounds[1:], bounds[2:], strict=False):
+            old, new = _mean(series, before, at), _mean(series, at, after)
+            run, started_at = trend.runs[at]
+            lines.append(
+                f"{label(series.metric, series.statistic)}: {value(old, series.unit)} → "
+                f"{value(new, series.unit)} ({signed_percent(new / old - 1 if old else None)}) "
+                f"from {printable(run)} on ({started_at[:10]})"
+            )
+    return lines or ["nowhere by more than chance"]
+
+
+def _mean(series: Series, start: int, end: int) -> float:
+    points = [point for point in series.points[start:end] if point is not None]
+    return sum(p.value * p.count for p in points) / sum(p.count for p in points)
+
+
+def _title(trend: Trend) -> str:
+    return f"Trend of {printable(trend.workload)} over {plural(len(trend.runs), 'run')}"
+
+
+def _cells(series: Series) -> tuple[str, str, str, str, str]:
+    values = [None if point is None else point.value for point in series.points]
+    known = [each for each in values if each is not None]
+    first, last = known[0], known[-1]
+    return (
+        label(series.metric, series.statistic),
+        value(first, series.unit),
+        sparkline(values, series.changes),
+        value(last, series.unit),
+        signed_percent(last / first - 1 if first else None),
+    )
