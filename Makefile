@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint agents format benchmark schema clean help
+.PHONY: profile test test-long lint agents format benchmark schema clean help example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
@@ -39,8 +39,13 @@ benchmark: $(INSTALLED)  ## Measure ourselves and the peers that are installed (
 	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)
 
 schema: $(INSTALLED)  ## Write the committed JSON Schemas anew
-	for kind in profile capacity traffic plan comparison; do \
+	for kind in profile capacity traffic plan review comparison; do \
 	  $(BIN)/agent-profiler schema $$kind > docs/schema/$$kind.schema.json || exit 1; done
+
+example-plan: $(INSTALLED)  ## Make the committed example of a plan anew
+	$(BIN)/agent-profiler plan --sample > docs/example-plan/demand.yaml
+	COLUMNS=100 $(BIN)/agent-profiler plan results/sample --demand docs/example-plan/demand.yaml \
+	  --at 2026-11-22 --out docs/example-plan
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

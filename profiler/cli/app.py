@@ -27,6 +27,7 @@ from profiler.cli import (
     mock,
     plan,
     profile,
+    review,
     run,
     schema,
     workload,
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command(name="run", cls=Command, no_args_is_help=True)(run.command)
 app.command(name="profile", cls=Command, no_args_is_help=True)(profile.command)
 app.command(name="plan", cls=Command, no_args_is_help=True)(plan.command)
+app.command(name="review", cls=Command, no_args_is_help=True)(review.command)
 app.command(name="compare", cls=Command, no_args_is_help=True)(compare.command)
 app.command(name="merge", cls=Command, no_args_is_help=True)(merge.command)
 app.command(name="gateway", cls=Command, no_args_is_help=True)(gateway.command)

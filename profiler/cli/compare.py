@@ -64,12 +64,12 @@ def command(
 ) -> None:
     """Compare two profiles of one workload: what changed, and whether it is more than chance.
 
-    Without --gates, it fails where calls, tokens, errors or latency of an interaction went up for
-    real. Runs of one seed play the same sessions and are compared in pairs: much smaller changes
-    show then.
+    Without --gates, it fails where an interaction's calls, tokens, errors or
+    latency went up for real. Runs of one seed play the same sessions and are
+    compared in pairs: much smaller changes show then.
 
-    Exit codes: 0 every gate passed, 2 wrong input, 3 a gate failed, 4 no gate failed, but for some
-    the sample is too small.
+    Exit codes: 0 every gate passed, 2 wrong input, 3 a gate failed, 4 no gate
+    failed, but for some the sample is too small.
     """
     from profiler.profile.model import load_profile
 

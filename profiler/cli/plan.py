@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PLANS = Path("plans")
 PLAN_NAME, MARKDOWN_NAME = "plan.json", "plan.md"
+MONITORING = "monitoring"
 SAMPLE_NAME = "demand.yaml"
 
 
@@ -63,8 +64,9 @@ def command(
 ) -> None:
     """Plan capacity and cost from a measured profile and a demand, for each growth factor.
 
-    Writes plan.json and plan.md. Nothing is looked up on the network: prices are those that ship,
-    or your own in the demand file. `--sample > demand.yaml` gives a demand to start from.
+    Writes plan.json, plan.md, and monitoring/ (alerts, dashboard, collector, autoscaling). Nothing
+    is looked up on the network: prices are those that ship, or your own in the demand file.
+    `--sample > demand.yaml` gives a demand to start from.
     """
     if sample:
         from profiler.planner.samples import sample_demand
@@ -80,16 +82,18 @@ def command(
         raise PlanError("no demand is given", fix=fix)
     from profiler.planner.build import build_plan
     from profiler.planner.demand_file import load_demand
+    from profiler.planner.monitoring.files import monitoring_files
     from profiler.planner.plan import dump_plan, load_plan
     from profiler.profile.model import load_profile
     from profiler.report.plan_markdown import plan_markdown
 
     asked = load_demand(demand)
     before = None if old is None else load_plan(old)
+    measured = load_profile(profile)
     plan = build_plan(
-        load_profile(profile),
+        measured,
         asked,
-        at=_date(at),
+        at=day_of(at),
         seed=seed,
         draws=draws,
         accept_untrusted=accept_untrusted,
@@ -101,6 +105,8 @@ def command(
         f"--seed {seed} --draws {draws}{' --accept-untrusted' if accept_untrusted else ''}"
     )
     write_whole(folder / MARKDOWN_NAME, plan_markdown(plan, command=again).encode())
+    for name, content in monitoring_files(plan, measured).items():
+        write_whole(folder / MONITORING / name, content)
     if quiet:
         typer.echo(str(folder / PLAN_NAME))
         return
@@ -118,11 +124,12 @@ def _show(plan: Plan, folder: Path) -> None:
     from profiler.report.plan_terminal import plan_report
     from profiler.report.terminal import print_report
 
-    files = [folder / PLAN_NAME, folder / MARKDOWN_NAME]
+    files = [folder / PLAN_NAME, folder / MARKDOWN_NAME, folder / MONITORING / "README.md"]
     print_report(Console(), plan_report(plan), files)
 
 
-def _date(text: str | None) -> date:
+def day_of(text: str | None) -> date:
+    """Return the day of an option, today where it is not given. Raises PlanError."""
     if text is None:
         return datetime.now().astimezone().date()
     try:

@@ -15,6 +15,7 @@ class SchemaKind(StrEnum):
     CAPACITY = "capacity"
     TRAFFIC = "traffic"
     PLAN = "plan"
+    REVIEW = "review"
     COMPARISON = "comparison"
 
 
@@ -30,6 +31,10 @@ def command(
         from profiler.planner.plan import PLAN_SCHEMA_VERSION, Plan
 
         found = schema_of(Plan, kind.value, PLAN_SCHEMA_VERSION, "Plan")
+    elif kind is SchemaKind.REVIEW:
+        from profiler.planner.review import REVIEW_SCHEMA_VERSION, Review
+
+        found = schema_of(Review, kind.value, REVIEW_SCHEMA_VERSION, "Review of a plan")
     elif kind is SchemaKind.COMPARISON:
         from profiler.comparison.model import COMPARISON_SCHEMA_VERSION, Comparison
 

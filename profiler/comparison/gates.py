@@ -80,8 +80,8 @@ def _share(value: float) -> Bound:
 
 DEFAULT_GATES = (
     *(
-        _default(f"interaction.{name}", "mean", fail_from=_share(0.02), pass_up_to=_share(0.25))
-        for name in ("llm_calls", "input_tokens", "output_tokens")
+        _default(f"interaction.{name}", "mean", fail_from=_share(0.02), pass_up_to=_share(most))
+        for name, most in (("llm_calls", 0.25), ("input_tokens", 0.50), ("output_tokens", 0.25))
     ),
     replace(
         _default("interaction.latency", "p95", fail_from=_share(0.25), pass_up_to=_share(1.0)),
@@ -157,7 +157,7 @@ def _metric(name: str, known: set[str], where: str) -> tuple[str, str]:
         some = ", ".join(STATISTICS)
         raise UsageError(f"{name} has no statistic", where=where, fix=f"Add one of .{some}")
     if metric in known:
-        fix = did_you_mean(statistic, STATISTICS)
+        fix = f"It has {', '.join(STATISTICS)}"
         raise UsageError(f"{metric} has no statistic '{statistic}'", where=where, fix=fix)
     every = [ERROR_RATE, *(f"{metric}.{each}" for metric in known for each in STATISTICS)]
     fix = _nearest(name, every)

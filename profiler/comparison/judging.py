@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from profiler.comparison.compatible import is_mock
 from profiler.comparison.estimates import adjusted
 from profiler.comparison.model import GateResult
 
@@ -21,6 +22,7 @@ ERROR_RATE_OF_GATES = 0.05
 """How often a gate may fail (or pass) where the truth is on its bound: on one side, so of 90 %."""
 
 _CONFIDENCE = 1 - 2 * ERROR_RATE_OF_GATES
+_LATENCY = "interaction.latency"
 _MOST_INTERACTIONS = 10_000_000
 
 
@@ -41,13 +43,15 @@ class _Asked:
 def judge(gates: Sequence[Gate], sides: Sides) -> tuple[GateResult, ...]:
     """Judge every gate. Failing takes what is adjusted for the number of gates to be shown.
 
-    Default gates of what neither run observed are left out.
+    Default gates of what neither run observed are left out, and those of the mock agent's times:
+    they are its script's, and the machine's where that is busy.
     """
     asked = [_ask(gate, sides) for gate in gates if not _is_moot(gate, sides)]
     tests = [each.test(each.gate.bound) for each in asked]
-    known = [place for place, test in enumerate(tests) if test is not None]
-    p_values = adjusted([test.p_above for test in tests if test is not None])
-    by_place = dict(zip(known, p_values, strict=True))
+    p_values = {place: test.p_above for place, test in enumerate(tests) if test is not None}
+    # What nothing speaks for is no hypothesis: it would only dilute the others.
+    likely = {place: p for place, p in p_values.items() if p < 1}
+    by_place = p_values | dict(zip(likely, adjusted(list(likely.values())), strict=True))
     most = max(sides.baseline.sample.interactions, sides.candidate.sample.interactions)
     return tuple(_result(each, by_place.get(place), most) for place, each in enumerate(asked))
 
@@ -61,7 +65,10 @@ def verdict_of(results: Sequence[GateResult]) -> Verdict:
 
 
 def _is_moot(gate: Gate, sides: Sides) -> bool:
-    return gate.default and gate.metric not in sides.known
+    if not gate.default:
+        return False
+    of_mock = is_mock(sides.baseline) and is_mock(sides.candidate)
+    return gate.metric not in sides.known or (of_mock and gate.metric == _LATENCY)
 
 
 def _ask(gate: Gate, sides: Sides) -> _Asked:

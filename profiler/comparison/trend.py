@@ -6,7 +6,10 @@ than chance, then each side is looked at in the same way.
 
 Runs vary from one to the next by more than their own intervals say (another machine, another hour).
 How much is taken from neighbours, of which few have a change between them: half the median squared
-step is 0.455 of a variance (the median of chi-square with one degree of freedom).
+step is 0.455 of a variance (the median of chi-square with one degree of freedom). So found, n runs
+are worth about (n - 1) / 2 degrees of freedom: with them, 1 or 2 % of simulated series of 6 to 40
+runs that only waver have a change point, and a step of six of their standard deviations is found in
+7 of 10 series of 8 runs, in nearly all of 12.
 """
 
 from __future__ import annotations
@@ -132,7 +135,9 @@ def change_points(points: Sequence[Point], asked: int = 1) -> Iterator[int]:
         cuts = range(start + 1, end)
         if not cuts:
             continue
-        p_values = {cut: _p_value(points[start:cut], points[cut:end], noise) for cut in cuts}
+        p_values = {
+            cut: _p_value(points[start:cut], points[cut:end], noise, len(points)) for cut in cuts
+        }
         # Of equally sure ones, the widest step.
         best = min(cuts, key=lambda cut: (p_values[cut], -abs(_step(points, start, cut, end))))
         if p_values[best] * (len(points) - 1) * asked <= _ERROR_RATE:
@@ -157,10 +162,11 @@ def _mean(points: Sequence[Point]) -> float:
     return sum(point.value * point.count for point in points) / sum(p.count for p in points)
 
 
-def _p_value(before: Sequence[Point], after: Sequence[Point], noise: float) -> float:
+def _p_value(before: Sequence[Point], after: Sequence[Point], noise: float, runs: int) -> float:
     sides = [_side(side, noise) for side in (before, after)]
     error = sum(variance for variance, _ in sides) ** 0.5
-    test = Test(excess=_mean(after) - _mean(before), error=error, degrees=welch_degrees(sides))
+    degrees = (runs - 1) / 2 if noise else welch_degrees(sides)
+    test = Test(excess=_mean(after) - _mean(before), error=error, degrees=degrees)
     return min(1.0, 2 * min(test.p_above, test.p_below))
 
 

@@ -19,7 +19,7 @@ import operator
 import struct
 import zlib
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -220,6 +220,18 @@ class Histogram:
         rank = math.ceil(Fraction(str(float(p))) * self.count / 100)
         indices, cumulated = self._ranks()
         return self._layout.highest(indices[bisect_left(cumulated, rank)])
+
+    def at_or_below(self, bound: float) -> int:
+        """Return how many values are at or below a bound, in the spec's unit, to its precision.
+
+        A bucket that holds the bound counts as below it.
+        """
+        if bound < 0 or not self.count:
+            return 0
+        indices, cumulated = self._ranks()
+        last = self._layout.index(min(math.floor(bound), self.spec.highest))
+        place = bisect_right(indices, last)
+        return cumulated[place - 1] if place else 0
 
     def merge(self, other: Histogram) -> None:
         """Add all that another histogram counted; nothing is lost, `out_of_range` included.

@@ -2,17 +2,21 @@
 
 A percentile of times is watched from half above the measured one on, means of what is paid for
 from a quarter above. Significance, not noise: a threshold is never within the 95 % interval of the
-measured number, and a value counts only with enough observations in its window.
+measured number, and a value counts only with enough observations in its window: so many that the
+measured agent itself would hardly ever be beyond it (`significance`). Where the planned traffic
+does not bring them in half an hour, the window is longer.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from profiler.planner import metric_names as names
 from profiler.planner import promql
+from profiler.planner.significance import fewest_for_mean, fewest_for_p95
 from profiler.planner.triggers import Trigger
 from profiler.profile.model import named_distributions
 
@@ -27,8 +31,9 @@ SLOWER = 1.5
 DEARER = 1.25
 """Times a measured mean of what is paid for: calls, tokens, state operations."""
 WINDOW, HOLD = "30m", "15m"
-OF_P95, OF_MEAN = 60, 30
-"""Observations: with 59 the largest is above the true p95 in 95 of 100 samples (0.95^59 < 0.05)."""
+_WINDOW_MINUTES = {WINDOW: 30, "1h": 60, "6h": 360, "1d": 1440}
+OF_MEAN = 30
+"""Observations of what has no spread in the profile: shares and counts per interaction."""
 _FEWEST = 10
 """Measured values below which nothing is called normal."""
 _MORE_ERRORS, _LEAST_ERRORS = 2.0, 0.05
@@ -59,13 +64,19 @@ class Unwatched:
         return f"{self.metric}: {self.reason}"
 
 
-def baselines(measured: Measured) -> Iterator[Trigger | Unwatched]:
-    """Yield a trigger for every metric of the profile that production can show."""
+def baselines(
+    measured: Measured, interactions_per_minute: float = math.inf
+) -> Iterator[Trigger | Unwatched]:
+    """Yield a trigger for every metric of the profile that production can show.
+
+    `interactions_per_minute` are those of the plan's average minute, which decide on windows.
+    """
     known = dict(named_distributions(measured.profile))
     for watched in (*_OF_INTERACTIONS, *_of_models(measured), *_of_tools(measured)):
         found = known.get(watched.path)
         if found is not None:
-            yield _histogram(watched, found)
+            each = found.count / measured.profile.sample.interactions
+            yield _histogram(watched, found, each * interactions_per_minute)
     yield from _tool_errors(measured)
     yield from _stores(measured, known)
 
@@ -133,7 +144,9 @@ def _of_tools(measured: Measured) -> Iterator[_Watched]:
         )
 
 
-def _histogram(watched: _Watched, found: Distribution) -> Trigger | Unwatched:
+def _histogram(
+    watched: _Watched, found: Distribution, observed_per_minute: float
+) -> Trigger | Unwatched:
     statistic = watched.statistic
     if statistic == "p95" and found.p95_ci95 is None:
         statistic = "mean"  # a p95 that may be anywhere is no baseline
@@ -146,24 +159,37 @@ def _histogram(watched: _Watched, found: Distribution) -> Trigger | Unwatched:
     factor = SLOWER if watched.unit == "s" else DEARER
     metric, labels = watched.metric, watched.labels
     of_p95 = statistic == "p95"
+    threshold = max(factor * value, interval[1])
+    least = (fewest_for_p95 if of_p95 else fewest_for_mean)(found, threshold)
+    if least is None:
+        return Unwatched(watched.path, "it varies too much to tell a change from chance")
+    window = _window(least, observed_per_minute)
     return Trigger(
         id=identifier("baseline", watched.path),
         title=watched.title,
         metric=metric,
-        expression=promql.percentile(metric, WINDOW, 0.95, labels)
+        expression=promql.percentile(metric, window, 0.95, labels)
         if of_p95
-        else promql.mean(metric, WINDOW, labels),
+        else promql.mean(metric, window, labels),
         comparison=">",
-        threshold=max(factor * value, interval[1]),
+        threshold=threshold,
         unit=watched.unit,
-        window=WINDOW,
+        window=window,
         hold=HOLD,
         severity="ticket",
         source=_source(f"{watched.path}.{statistic}", factor, value, interval),
         baseline=value,
-        samples=promql.observed(metric, WINDOW, labels),
-        least_samples=OF_P95 if of_p95 else OF_MEAN,
+        samples=promql.observed(metric, window, labels),
+        least_samples=least,
     )
+
+
+def _window(least: int, observed_per_minute: float) -> str:
+    """Return the shortest window in which as many are observed; the longest where none is."""
+    for window, minutes in _WINDOW_MINUTES.items():
+        if observed_per_minute * minutes >= least:
+            return window
+    return max(_WINDOW_MINUTES, key=_WINDOW_MINUTES.__getitem__)
 
 
 def _source(path: str, factor: float, value: float, interval: tuple[float, float] | None) -> str:

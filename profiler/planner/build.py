@@ -11,6 +11,7 @@ from profiler import __version__
 from profiler.planner import plan
 from profiler.planner.agent import agent_of
 from profiler.planner.api_cost import api_cost, run_cost
+from profiler.planner.baseline import baseline_of
 from profiler.planner.bill import bill_of
 from profiler.planner.economics import crossings
 from profiler.planner.evaluate import Point, Setting, evaluate
@@ -91,7 +92,7 @@ def build_plan(
     check_stack(demand.stack, catalogue)
     bill = bill_of(demand, measured.calls, at)
     agent = agent_of(measured, bill.exact.per_interaction_usd)
-    setting = _setting(demand, measured, bill, agent, book)
+    setting = setting_of(demand, measured, bill, agent, book)
     planning = _Planning(demand, measured, bill, agent, setting)
     ranges = ranges_of(demand)
     point = planning.point(likely, AS_MEASURED)
@@ -103,9 +104,10 @@ def build_plan(
         for name, shares in served_shares(planning.setting, point).items()
         if any(shares.values())
     }
-    for name, model in demand.models.items():  # whose calls a fallback takes, it takes as they come
-        if model.fallback is not None and name in samples:
-            samples.setdefault(model.fallback, samples[name])
+    for _ in demand.models:  # fallbacks of fallbacks may stand in any order
+        for name, model in demand.models.items():  # what a fallback takes, it takes as it comes
+            if model.fallback is not None and name in samples:
+                samples.setdefault(model.fallback, samples[name])
     scaling = Scaling(
         setting=planning.setting, point=point, agent=agent, samples=samples, seed=seed
     )
@@ -134,6 +136,7 @@ def build_plan(
         unwatched=unwatched(measured),
         warnings=tuple(dict.fromkeys(warnings(demand, measured, bill, scales))),
         provenance=tuple(provenance(measured)),
+        baseline=baseline_of(measured, agent, bill, setting, at),
     )
 
 
@@ -147,13 +150,14 @@ def _needed(measured: profile_side.Measured) -> None:
         measured.figure(path, calculation=calculation)
 
 
-def _setting(
+def setting_of(
     demand: Demand,
     measured: profile_side.Measured,
     bill: Bill,
     agent: Agent,
     book: PriceBook,
 ) -> Setting:
+    """Return what stays the same in all evaluations of a plan of this profile."""
     providers = {tariff.model: tariff.provider for tariff in bill.exact.tariffs}
     stated = {name: model.provider for name, model in demand.models.items() if model.provider}
     operations = {use.store: (use.reads or 0.0) + (use.writes or 0.0) for use in measured.stores}

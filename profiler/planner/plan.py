@@ -13,6 +13,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from profiler.errors import PlanError
+from profiler.planner.baseline import Baseline  # noqa: TC001 - pydantic reads it
 from profiler.planner.rollout_plan import RolloutPlan  # noqa: TC001 - pydantic reads it
 from profiler.planner.stack_model import StackPart  # noqa: TC001 - pydantic reads it
 from profiler.planner.triggers import Trigger  # noqa: TC001 - pydantic reads it
@@ -333,6 +334,9 @@ class Plan(Shown, Strict):
     )
     warnings: tuple[str, ...]
     provenance: tuple[Provenance, ...]
+    baseline: Baseline | None = Field(
+        default=None, description="what a review compares with; null: made by hand, not by `plan`"
+    )
 
 
 def dump_plan(plan: Plan) -> bytes:

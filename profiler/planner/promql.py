@@ -53,14 +53,18 @@ def ratio(part: str, whole: str, window: str) -> str:
 
 
 def slower_share(metric: str, window: str, bound_s: float) -> str:
-    """Return the share of a histogram's observations above a bound: one of its buckets' ends.
+    """Return the share of a histogram's observations above a bound: one of its buckets' ends."""
+    return f"1 - {ratio(bucket(metric, bound_s), f'{metric}_count', window)}"
+
+
+def bucket(metric: str, bound: float) -> str:
+    """Return the bucket of a histogram that ends at a bound.
 
     Bounds are written `5` by some clients and `5.0` by others, and by Prometheus 3.
     """
-    text = f"{bound_s:.12g}".replace(".", r"\\.")
+    text = f"{bound:.12g}".replace(".", r"\\.")
     end = text if "." in text else rf"{text}(\\.0)?"
-    within = selector(f"{metric}_bucket", NO_LABELS, f'le=~"{end}"')
-    return f"1 - {ratio(within, f'{metric}_count', window)}"
+    return selector(f"{metric}_bucket", NO_LABELS, f'le=~"{end}"')
 
 
 def held(gauge: str, window: str) -> str:

@@ -81,7 +81,8 @@ def _walk(loads: Loads, stages: Sequence[Stage]) -> tuple[list[_Reached], list[S
         trigger = stage_trigger(number, stage, workers, at_launch)
         beyond = _beyond(loads, before, found, trigger)
         if beyond is not None:
-            left_out += [_left_out(each.number, each.stage, beyond, None) for each in kept]
+            passed = enumerate(stages[: number - 1], start=1)
+            left_out = [_left_out(place, each, beyond, None) for place, each in passed]
             kept = [_reached_at(loads, number, stage)]
         elif isinstance(found, str) or found.factor is None:
             reason = found
@@ -91,7 +92,7 @@ def _walk(loads: Loads, stages: Sequence[Stage]) -> tuple[list[_Reached], list[S
             left_out.append(_left_out(number, stage, str(reason), trigger))
         else:
             kept.append(_reached_at(loads, number, stage, found, trigger))
-    return kept, sorted(left_out, key=lambda each: each.number)
+    return kept, left_out
 
 
 def _left_out(number: int, stage: Stage, reason: str, trigger: Trigger | None) -> StageLeftOut:
@@ -255,7 +256,7 @@ def _forecast(calendar: _Calendar, each: _Reached, before: _Reached) -> StageFor
     found, loads = each.found, calendar.loads
     assert found is not None  # noqa: S101 - only where it starts there is none
     peak, when = loads.peak(each.begin), calendar.when(each)
-    by_window = {
+    by_way = {
         name: None if factor is None else loads.peak(factor).users
         for name, factor in found.factors.items()
         if len(found.factors) > 1
@@ -264,7 +265,7 @@ def _forecast(calendar: _Calendar, each: _Reached, before: _Reached) -> StageFor
     return StageForecast(
         users=peak.users,
         interactions_per_minute=peak.interactions_per_minute,
-        users_by_window=by_window,
+        users_by_enforcement=by_way,
         likely=None if when is None else _text(when.likely),
         early=_text(when.early) if when is not None and has_range else None,
         late=_text(when.late) if when is not None and has_range else None,

@@ -35,8 +35,8 @@ class StageForecast(Strict):
 
     users: float = Field(description="concurrent users at which it fires")
     interactions_per_minute: float
-    users_by_window: dict[str, float | None] = Field(
-        description="where how limits are enforced is not known: users by window; null: never"
+    users_by_enforcement: dict[str, float | None] = Field(
+        description="where how limits are enforced is not known: users by way; null: never"
     )
     likely: str | None = Field(description="null: no date can be forecast; note says why")
     early: str | None = Field(description="5th percentile of the draws; null: as likely")

@@ -115,7 +115,7 @@ def _burning(budget: _Budget, share: Callable[[str], str], source: str) -> Itera
             expression=share(long),
             short_expression=share(short),
             comparison=">",
-            threshold=rate * budget.share,
+            threshold=round(rate * budget.share, 12),  # not 0.7200000000000001
             unit="share",
             window=long,
             hold="0m",

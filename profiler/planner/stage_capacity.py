@@ -82,7 +82,7 @@ def by_limits(loads: Loads, *, routing: bool) -> Capacity | None:
     high = loads.end * _HIGHEST
     if holds(high):
         return None
-    factor = last(loads.launch / _HIGHEST, high, holds)
+    factor = last(loads.launch / _HIGHEST, high, holds, precision=1e-9)
     first = fullest(factor * 1.01)  # just beyond, where it is certain to be there
     assert first is not None  # noqa: S101 - `high` does not hold
     return Capacity(factor=factor * headroom, binds=f"{first.model} {first.limit}")

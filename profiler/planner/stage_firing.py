@@ -26,7 +26,7 @@ STATED = "stated"
 class Firing:
     """When a trigger fires, and what its metric is at the demand's launch and end.
 
-    `factors` holds the growth factor by the window in which limits are enforced, where that is not
+    `factors` holds the growth factor by the way in which limits are enforced, where that is not
     known (one entry, `stated`, where it is, or plays no part); None: not within the demand.
     `limit` is the one that is hit.
     """
@@ -92,53 +92,69 @@ def _rate_limits(loads: Loads, above: float) -> Firing | str:
     if not loads.fits(loads.end):
         return "the demand names no limit of a model: write limits under models"
     found: dict[str, float | None] = {}
-    windows = _windows(loads)
-    for window_s in windows:
+    ways = _ways(loads)
+    for name, way in ways.items():
 
-        def share(factor: float, window_s: float = window_s) -> float:
-            return limited(loads, factor, window_s)[0]
+        def share(factor: float, way: _Way = way) -> float:
+            return limited(loads, factor, way)[0]
 
         ends = share(loads.launch), share(loads.end)
-        found[f"{window_s:g}s"] = _crossing(loads, share, above, ends)
-    factors = found if len(found) > 1 else {STATED: found[f"{windows[0]:g}s"]}
+        found[name] = _crossing(loads, share, above, ends)
     earliest = min((one for one in found.values() if one is not None), default=loads.end)
     return Firing(
-        factors=factors,
-        at_launch=max(limited(loads, loads.launch, window_s)[0] for window_s in windows),
-        at_end=max(limited(loads, loads.end, window_s)[0] for window_s in windows),
-        limit=max(limited(loads, earliest, window_s) for window_s in windows)[1],
+        factors=found if len(found) > 1 else {STATED: next(iter(found.values()))},
+        at_launch=max(limited(loads, loads.launch, way)[0] for way in ways.values()),
+        at_end=max(limited(loads, loads.end, way)[0] for way in ways.values()),
+        limit=max(limited(loads, earliest, way) for way in ways.values())[1],
     )
 
 
-def _windows(loads: Loads) -> tuple[float, ...]:
-    """Return windows to stand in for those that the demand does not state; one if all are."""
-    models = loads.demand.models.values()
-    known = [model.limits.window for model in models if model.limits is not None]
-    return WINDOWS_S if None in known else WINDOWS_S[:1]
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How limits may be enforced, where the demand does not say."""
+
+    window_s: float
+    is_bucket: bool
 
 
-def limited(loads: Loads, factor: float, window_s: float) -> tuple[float, tuple[str, str]]:
+def _ways(loads: Loads) -> dict[str, _Way]:
+    """Return the ways that the demand leaves open, by what they are called; one if it says all."""
+    models = loads.demand.models
+    limits = [models[fit.model].limits for fit in loads.fits(loads.end) if fit.limit != CONCURRENT]
+    known = [each for each in limits if each is not None]
+    is_open = any(each.window is None and each.enforced != "bucket" for each in known)
+    windows = WINDOWS_S if is_open else WINDOWS_S[:1]
+    ways = {f"windows of {window_s:g} s": _Way(window_s, is_bucket=False) for window_s in windows}
+    if not is_open:
+        ways = {"windows": _Way(windows[0], is_bucket=False)}
+    if any(each.enforced is None for each in known):
+        ways["a bucket"] = _Way(windows[0], is_bucket=True)
+    return ways
+
+
+def limited(loads: Loads, factor: float, way: _Way) -> tuple[float, tuple[str, str]]:
     """Return the largest share of time in which a limit rejects, and that limit.
 
-    `window_s` stands in for windows that the demand does not state.
+    `way` stands in for what the demand does not state.
     """
-    return max(
-        (_limited(loads, fit, window_s), (fit.model, fit.limit)) for fit in loads.fits(factor)
-    )
+    return max((_limited(loads, fit, way), (fit.model, fit.limit)) for fit in loads.fits(factor))
 
 
-def _limited(loads: Loads, fit: LimitFit, window_s: float) -> float:
+def _limited(loads: Loads, fit: LimitFit, way: _Way) -> float:
     if fit.limit == CONCURRENT:
         return erlang_b(int(fit.allowed), fit.demand)  # what is refused does not wait there
     scaling, limits = loads.scaling, loads.demand.models[fit.model].limits
     assert limits is not None  # noqa: S101 - a fit is of a limit
+    if limits.enforced == "bucket" or (limits.enforced is None and way.is_bucket):
+        # A bucket carries bursts over: it rejects what is more than it is refilled with.
+        return max(0.0, 1 - 1 / fit.utilization)
     return risk(
         kind=fit.limit,
         sample=scaling.samples[fit.model],
         how=counting(limits, scaling.setting.providers.get(fit.model)),
         demand_per_minute=fit.demand,
         allowed_per_minute=fit.allowed,
-        window_s=window_s if limits.window is None else limits.window,
+        window_s=way.window_s if limits.window is None else limits.window,
         burstiness=scaling.point.numbers["traffic.burstiness"],
         seed=scaling.seed,
     ).limited_time

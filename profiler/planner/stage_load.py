@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from profiler.planner.evaluate import load_of
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from profiler.planner.simulate import QueueSimulation
     from profiler.planner.workers import Sizing
 
-_PRECISION = 1.001
 _INTERACTIONS = 100_000
 _ACTIVE_S = 1800.0
 """Of `metric_names.ACTIVE_SESSIONS`."""
@@ -35,6 +34,8 @@ class Loads:
     scaling: Scaling
     launch: float
     end: float
+    _sizings: dict[float, Sizing] = field(default_factory=dict, repr=False, compare=False)
+    """Of factors that have been asked for: the launch is, again and again."""
 
     @property
     def demand(self) -> Demand:
@@ -61,7 +62,9 @@ class Loads:
 
     def sizing(self, factor: float) -> Sizing:
         """Return the workers that a factor needs: the plan's."""
-        return sizing_at(self.scaling, self.peak(factor))
+        if factor not in self._sizings:
+            self._sizings[factor] = sizing_at(self.scaling, self.peak(factor))
+        return self._sizings[factor]
 
     def queue(self, factor: float, workers: int) -> QueueSimulation:
         """Return what the queue of so many workers does."""
@@ -75,14 +78,17 @@ class Loads:
         )
 
 
-def last(low: float, high: float, holds: Callable[[float], bool]) -> float:
-    """Return the last factor for which `holds`, to a thousandth: it does at `low`, not at `high`.
+def last(
+    low: float, high: float, holds: Callable[[float], bool], *, precision: float = 1e-3
+) -> float:
+    """Return the last factor for which `holds`: it does at `low`, not at `high`.
 
-    Raises ValueError unless 0 < low <= high: it bisects quotients.
+    `precision` is relative; the answer is below the true one by as much at the most. Raises
+    ValueError unless 0 < low <= high: it bisects quotients.
     """
     if not 0 < low <= high:
         raise ValueError(f"the ends are {low!r} and {high!r}: it takes 0 < low <= high")
-    while high > low * _PRECISION:
+    while high > low * (1 + precision):
         middle = (low * high) ** 0.5
         if holds(middle):
             low = middle

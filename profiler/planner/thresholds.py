@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from profiler.planner.measured import Measured
     from profiler.planner.plan import Scale
 
+_MINUTES_PER_MONTH = 30 * 24 * 60
+
 
 def build_triggers(
     measured: Measured, demand: Demand, launch: Scale, stages: Iterable[Trigger] = ()
@@ -27,6 +29,7 @@ def build_triggers(
     `launch` is the plan's first scale. Names are unique.
     """
     of_stages = tuple(stages)
+    average = launch.demand.interactions_per_month / _MINUTES_PER_MONTH
     found = [
         *of_stages,
         *_queue(of_stages),
@@ -35,7 +38,7 @@ def build_triggers(
             llm_calls=launch.demand.llm_calls_per_interaction,
             answer_p95_s=launch.workers.answer_latency_p95_s.value,
         ),
-        *(each for each in baselines(measured) if isinstance(each, Trigger)),
+        *(each for each in baselines(measured, average) if isinstance(each, Trigger)),
         *_cost(launch),
     ]
     return tuple(_unique(found))

@@ -61,7 +61,9 @@ def _differences(comparison: Comparison) -> Table:
 
 def _gates(comparison: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("gate", "rule", "", "seen [90 % CI]"):
+    # Names are what a gates file wants: not broken in two.
+    table.add_column("gate", no_wrap=True)
+    for name in ("rule", "", "seen [90 % CI]"):
         table.add_column(name, overflow="fold")
     for gate in comparison.gates:
         table.add_row(

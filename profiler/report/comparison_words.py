@@ -231,7 +231,7 @@ def gate_name(gate: GateResult) -> str:
 def gate_rule(gate: GateResult) -> str:
     """Return what a gate asks for."""
     if gate.default and gate.bound == 0:
-        return "no increase that is real"
+        return "no real increase"
     bound = f"{gate.bound * 100:.4g} %" if gate.relative else value(gate.bound, gate.unit)
     return f"{_RULES[gate.rule]} {bound}"
 

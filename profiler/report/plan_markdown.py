@@ -11,6 +11,7 @@ from profiler.report.plan_capacity import queue, state, workers
 from profiler.report.plan_cost import costs, run_cost
 from profiler.report.plan_demand import arithmetic
 from profiler.report.plan_limits import limits
+from profiler.report.plan_rollout import rollout
 from profiler.report.plan_sources import sources, warnings
 from profiler.report.plan_stack import stack
 from profiler.report.plan_swings import swings
@@ -35,6 +36,7 @@ def plan_markdown(plan: Plan, *, command: str | None = None) -> str:
         state(plan),
         *costs(plan),
         *stack(plan),
+        *rollout(plan),
         *swings(plan),
         run_cost(plan),
         warnings(plan),

@@ -51,6 +51,8 @@ def test_help_names_every_command(monkeypatch, capsys):
         "init",
         "profile",
         "merge",
+        "compare",
+        "baseline",
         "gateway",
         "import",
         "schema",
@@ -134,7 +136,7 @@ def test_the_schema_is_json(monkeypatch, capsys):
     assert orjson.loads(out)["$schema"].startswith("https://json-schema.org/draft/2020-12")
 
 
-@pytest.mark.parametrize("kind", ["profile", "capacity", "traffic", "plan"])
+@pytest.mark.parametrize("kind", ["profile", "capacity", "traffic", "plan", "review", "comparison"])
 def test_the_committed_schema_is_the_one_that_is_printed(monkeypatch, capsys, pytestconfig, kind):
     _, out, _ = run_main(monkeypatch, capsys, "schema", kind)
     committed = pytestconfig.rootpath / "docs" / "schema" / f"{kind}.schema.json"

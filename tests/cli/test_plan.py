@@ -62,13 +62,15 @@ def refused(found: tuple[int, str, str]) -> str:
 ASKED = ("profile.json", "--demand", "demand.yaml")
 
 
-def test_a_plan_is_two_files_and_a_summary(plan, tmp_path):
+def test_a_plan_is_two_files_a_folder_of_monitoring_and_a_summary(plan, tmp_path):
     say(tmp_path, name="demand.yaml", models=LIMITED)
     code, out, err = plan(*ASKED, "--out", "there")
     assert (code, err) == (0, "")
     assert "500 users: does not fit" in " ".join(out.split())
     assert "there/plan.json" in out
-    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["plan.json", "plan.md"]
+    written = sorted(path.name for path in (tmp_path / "there").iterdir())
+    assert written == ["monitoring", "plan.json", "plan.md"]
+    assert "there/monitoring/README.md" in out
     written = json.loads((tmp_path / "there" / "plan.json").read_bytes())
     assert written["inputs"]["prices"]["at"] == "2026-11-01"
     assert written["scales"][0]["binding"]["max_users"] == 375

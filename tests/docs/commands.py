@@ -1,4 +1,4 @@
-"""The commands that a document shows: lines of `console` blocks that begin with `$`."""
+"""The commands that a document shows: `$` lines of `console` blocks, lines of ours in `sh`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(?:console|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def documents(root: Path) -> list[Path]:
@@ -26,5 +26,7 @@ def commands_of(document: Path) -> list[str]:
     found: list[str] = []
     for block in _BLOCK.findall(document.read_text()):
         joined = re.sub(r"\s*\\\n\s*", " ", block)
-        found += [line[2:].strip() for line in joined.splitlines() if line.startswith("$ ")]
+        for line in joined.splitlines():
+            if line.startswith(("$ ", "agent-profiler ")):
+                found.append(line.removeprefix("$ ").strip())
     return found

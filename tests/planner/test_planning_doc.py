@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from scipy.stats import poisson
 
 from profiler.planner import demand as models
+from profiler.planner import stages
 from profiler.planner.demand import Demand
 from profiler.planner.demand_file import load_demand
 from profiler.planner.samples import sample_demand
@@ -27,6 +28,9 @@ LEAST: dict[type[BaseModel], dict[str, Any]] = {
     models.Limits: {"requests_per_minute": 1},
     models.Price: {"input": 1, "output": 1},
     models.Value: {"per_interaction": 1},
+    stages.Stage: {"name": "one"},
+    stages.StageTrigger: {"metric": "active_sessions", "above": 1},
+    stages.StageWorkers: {"least": 1, "most": 1},
     Demand: {
         "users": {"peak_concurrent": 1, "interactions_per_minute": 1},
         "traffic": {"peak_to_average": 1},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special
+from scipy import special, stats
 
 from profiler.profile.quantiles import (
     beta_quantile,
     binomial_cdf,
     incomplete_beta,
     student_t_quantile,
+    student_t_upper,
 )
 
 positive = st.floats(0.05, 5000)
@@ -31,6 +32,12 @@ def test_students_t_has_no_seam(degrees: int):
 
 def test_students_t_of_one_degree_is_a_tangent():
     assert student_t_quantile(1, 0.975) == pytest.approx(12.706204736174704)  # tan(0.475 pi)
+
+
+@given(st.floats(-50, 50), st.floats(0.5, 5000))
+def test_the_tail_of_students_t_is_scipys(t: float, degrees: float):
+    expected = stats.t.sf(t, degrees)
+    assert student_t_upper(t, degrees) == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
 @given(positive, positive, st.floats(0, 1))

@@ -2,6 +2,7 @@ import random
 import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiler.workload.load import load_workload
-from profiler.workload.sessions import SessionSampler, _Deck, _ScenarioDraws, _Seeds
+from profiler.workload.sessions import SessionSampler, _Deck, _ScenarioDraws, _Seeds, session_ids
 from profiler.workload.shipped import find_workload
 
 MIXED = """
@@ -198,3 +199,9 @@ def test_a_deck_forgets_old_cycles_and_can_deal_them_again() -> None:
     dealt = [deck.card(ordinal) for ordinal in range(30)]
     assert len(deck._cycles) == 4
     assert [deck.card(ordinal) for ordinal in range(30)] == dealt
+
+
+def test_ids_are_told_from_seed_and_salt_alone(airline_workload: Any) -> None:
+    sampler = SessionSampler(airline_workload, seed=3, salt="run")
+    told = list(islice(session_ids(3, salt="run"), 20))
+    assert told == [sampler.session(index).session_id for index in range(20)]
