@@ -26,7 +26,9 @@ def commands_of(document: Path) -> list[str]:
     found: list[str] = []
     for block in _BLOCK.findall(document.read_text()):
         joined = re.sub(r"\s*\\\n\s*", " ", block)
-        for line in joined.splitlines():
-            if line.startswith(("$ ", "agent-profiler ")):
-                found.append(line.removeprefix("$ ").strip())
+        found += [
+            line.removeprefix("$ ").strip()
+            for line in joined.splitlines()
+            if line.startswith(("$ ", "agent-profiler "))
+        ]
     return found

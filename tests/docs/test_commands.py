@@ -101,7 +101,10 @@ SMALLER = (
     (r"--sessions 400", "--sessions 16"),
     (r"--sessions 200", "--sessions 5"),
     (r"--rate 200/s", "--rate 200/s -n 60"),
-    (r"--find-capacity", "--find-capacity --max-rate 2/s --max-steps 2 --resolution 0.5"),
+    (
+        r"--find-capacity",
+        "--find-capacity --start-rate 20/s --max-rate 30/s --max-steps 2 --mock-speed 20",
+    ),
 )
 MAY_BE_UNDECIDED = ("--until-stable", "--find-capacity", "--rate 200/s")
 
