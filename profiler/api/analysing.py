@@ -133,11 +133,24 @@ def _demand(given: str | Path | Mapping[str, Any]) -> DemandFile:
     if isinstance(given, (str, Path)):
         return load_demand(Path(given))
     try:
-        return demand_of(dict(given), Path(_GIVEN))
+        return demand_of(_plain(dict(given)), Path(_GIVEN))
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_context=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise PlanError(f"{first['msg']} (key {key})", where=_GIVEN) from exc
+
+
+def _plain(given: Any) -> Any:
+    """Return values as a demand file has them: a plan keeps them, and YAML readers make dates."""
+    match given:
+        case date():
+            return given.isoformat()
+        case dict():
+            return {key: _plain(value) for key, value in given.items()}
+        case list() | tuple():
+            return [_plain(value) for value in given]
+        case _:
+            return given
 
 
 def _day(given: date | str | None) -> date:
