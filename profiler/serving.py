@@ -110,8 +110,12 @@ class _Server(uvicorn.Server):
                 await self._stopping.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.listening.set()
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:  # its application did not start: uvicorn would end the process
+            self.should_exit = True
+        finally:
+            self.listening.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -120,19 +124,26 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, host: str, port: int, *, date_header: bool = True, grace_s: int = GRACE_S
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    date_header: bool = True,
+    grace_s: int = GRACE_S,
+    lifespan: bool = False,
 ) -> AsyncIterator[str]:
     """Serve an application on a socket of its own; yields its URL.
 
     Without `date_header` the application's answers have theirs, as those of a proxy do. At the end
-    what is being answered has `grace_s` to be finished.
+    what is being answered has `grace_s` to be finished. With `lifespan` the application is told of
+    start and end, if it wants to know. Raises `UsageError` where it then does not start.
     """
     bound = bind(host, port)
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
-        lifespan="off",
+        lifespan="auto" if lifespan else "off",
         ws="none",
         interface="asgi3",
         proxy_headers=False,
@@ -153,6 +164,10 @@ async def listening(
             group.start_soon(serve)
             try:
                 await server.listening.wait()
+                if not server.started:
+                    bound.close()  # the server does so only when it ends
+                    what = "the application did not start"
+                    raise UsageError(what, where=url, fix="Its own message is in the log")
                 yield url
             finally:
                 server.stop()

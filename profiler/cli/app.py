@@ -34,6 +34,7 @@ from profiler.cli import (
     schema,
     workload,
 )
+from profiler.cli.help_text import Command
 from profiler.cli.optional_values import with_values
 from profiler.errors import AgentProfilerError
 
@@ -48,20 +49,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="run", no_args_is_help=True)(run.command)
-app.command(name="profile", no_args_is_help=True)(profile.command)
-app.command(name="report", no_args_is_help=True)(report.command)
-app.command(name="plan", no_args_is_help=True)(plan.command)
-app.command(name="review", no_args_is_help=True)(review.command)
-app.command(name="compare", no_args_is_help=True)(compare.command)
-app.command(name="merge", no_args_is_help=True)(merge.command)
-app.command(name="export", no_args_is_help=True)(export.command)
-app.command(name="gateway", no_args_is_help=True)(gateway.command)
-app.command(name="workload", no_args_is_help=True)(workload.command)
-app.command(name="import", no_args_is_help=True)(import_.command)
-app.command(name="init")(init.command)
-app.command(name="schema", no_args_is_help=True)(schema.command)
-app.command(name="doctor")(doctor.command)
+app.command(name="run", cls=Command, no_args_is_help=True)(run.command)
+app.command(name="profile", cls=Command, no_args_is_help=True)(profile.command)
+app.command(name="report", cls=Command, no_args_is_help=True)(report.command)
+app.command(name="plan", cls=Command, no_args_is_help=True)(plan.command)
+app.command(name="review", cls=Command, no_args_is_help=True)(review.command)
+app.command(name="compare", cls=Command, no_args_is_help=True)(compare.command)
+app.command(name="merge", cls=Command, no_args_is_help=True)(merge.command)
+app.command(name="export", cls=Command, no_args_is_help=True)(export.command)
+app.command(name="gateway", cls=Command, no_args_is_help=True)(gateway.command)
+app.command(name="workload", cls=Command, no_args_is_help=True)(workload.command)
+app.command(name="import", cls=Command, no_args_is_help=True)(import_.command)
+app.command(name="init", cls=Command)(init.command)
+app.command(name="schema", cls=Command, no_args_is_help=True)(schema.command)
+app.command(name="doctor", cls=Command)(doctor.command)
 app.add_typer(baseline.app, name="baseline", no_args_is_help=True)
 app.add_typer(mock.app, name="mock", no_args_is_help=True)
 

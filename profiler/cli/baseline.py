@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from profiler.cli.files import RESULTS, write_whole
+from profiler.cli.help_text import Command
 from profiler.errors import UsageError
 
 BASELINES = RESULTS / "baselines"
@@ -18,7 +19,7 @@ _NameArgument = Annotated[str, typer.Argument(help="What it is called.", metavar
 app = typer.Typer(help="Keep named profiles to compare with, under results/baselines/.")
 
 
-@app.command(name="set", no_args_is_help=True)
+@app.command(name="set", cls=Command, no_args_is_help=True)
 def set_(
     name: _NameArgument,
     profile: Annotated[
@@ -41,7 +42,7 @@ def set_(
     typer.echo(str(path))
 
 
-@app.command(name="show", no_args_is_help=True)
+@app.command(name="show", cls=Command, no_args_is_help=True)
 def show(name: _NameArgument) -> None:
     """Show the profile that is kept as NAME."""
     from rich.console import Console
@@ -55,7 +56,7 @@ def show(name: _NameArgument) -> None:
     print_profile(Console(), load_profile(path), [path])
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_() -> None:
     """List what is kept: name, workload, when it ran, how many interactions."""
     from rich.console import Console

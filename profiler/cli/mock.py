@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from profiler.cli.help_text import Command
 from profiler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ _DEFAULT_SEED, _DEFAULT_TTFT_S, _P95_OVER_MEDIAN, _DEFAULT_GAP_S = 1, 0.150, 400
 _DEFAULT_WINDOW_S = 60.0
 
 
-@app.command("agent")
+@app.command("agent", cls=Command)
 def agent(
     host: Host = "127.0.0.1",
     port: Port = 8080,
@@ -174,7 +175,7 @@ def agent(
     _run(serve)
 
 
-@app.command("llm")
+@app.command("llm", cls=Command)
 def llm(
     host: Host = "127.0.0.1",
     port: Port = 8081,
@@ -214,7 +215,7 @@ def llm(
     _run(serve)
 
 
-@app.command("null")
+@app.command("null", cls=Command)
 def null(
     host: Host = "127.0.0.1",
     port: Port = 8082,

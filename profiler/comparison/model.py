@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from profiler.errors import ProfileError
 from profiler.profile.distribution import Strict
+from profiler.shown import Shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +143,7 @@ class PlanMeaning(Strict):
     scales: tuple[ScaleMeaning, ...]
 
 
-class Comparison(Strict):
+class Comparison(Shown, Strict):
     """Two profiles compared."""
 
     schema_version: Literal[1] = Field(description="version of this format")

@@ -18,6 +18,7 @@ from profiler.planner.rollout_plan import RolloutPlan  # noqa: TC001 - pydantic 
 from profiler.planner.stack_model import StackPart  # noqa: TC001 - pydantic reads it
 from profiler.planner.triggers import Trigger  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Strict
+from profiler.shown import Shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -308,7 +309,7 @@ class Provenance(Strict):
     coverage: float | None = Field(description="share of interactions where it was observed")
 
 
-class Plan(Strict):
+class Plan(Shown, Strict):
     """Capacity and cost of an agent, computed from a measured profile and a demand."""
 
     schema_version: Literal[1] = Field(description="version of this format")

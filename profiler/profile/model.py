@@ -19,6 +19,7 @@ from profiler.profile.joint_calls import JointCalls  # noqa: TC001 - pydantic re
 from profiler.profile.ledger import Ledger  # noqa: TC001 - pydantic reads it
 from profiler.profile.observing import ObserverReport  # noqa: TC001 - as above
 from profiler.profile.rate_limits import RateLimitInfo  # noqa: TC001 - as above
+from profiler.shown import Shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -246,7 +247,7 @@ class Goodput(Strict):
 _Metrics = dict[str, Distribution]
 
 
-class WorkloadProfile(Strict):
+class WorkloadProfile(Shown, Strict):
     """What one user interaction with an agent costs, measured, with its uncertainty."""
 
     schema_version: Literal[1] = Field(description="version of this format")

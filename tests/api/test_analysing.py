@@ -1,0 +1,85 @@
+"""Plans and comparisons from Python are those of the commands."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stdout
+from datetime import date
+from io import StringIO
+
+import pytest
+import yaml
+
+import profiler
+from profiler.cli import plan as plan_command
+from profiler.errors import PlanError, ProfileError
+from profiler.planner.plan import dump_plan
+from profiler.planner.samples import sample_demand
+
+
+@pytest.fixture(scope="module")
+def sample(pytestconfig):
+    return profiler.load_profile(pytestconfig.rootpath / "results" / "sample")
+
+
+def test_a_plan_is_the_one_that_the_command_writes(sample, tmp_path, monkeypatch, pytestconfig):
+    demand = tmp_path / "demand.yaml"
+    demand.write_text(sample_demand())
+    run = pytestconfig.rootpath / "results" / "sample"
+    with redirect_stdout(StringIO()):
+        plan_command.command(
+            run, demand=demand, at="2026-11-22", draws=0, out=tmp_path, old=None, seed=1, quiet=True
+        )
+    made = profiler.plan(str(run), demand, at="2026-11-22", draws=0)
+    assert dump_plan(made) == (tmp_path / "plan.json").read_bytes()
+    assert profiler.load_plan(str(tmp_path)) == made
+    assert (
+        profiler.plan(sample, yaml.safe_load(sample_demand()), at=date(2026, 11, 22), draws=0)
+        == made
+    )
+
+
+async def test_the_asynchronous_forms_give_the_same(sample):
+    demand = yaml.safe_load(sample_demand())
+    made = profiler.plan(sample, demand, at="2026-11-22", draws=0)
+    assert await profiler.aplan(sample, demand, at="2026-11-22", draws=0) == made
+    assert await profiler.acompare(sample, sample) == profiler.compare(sample, sample)
+
+
+def test_a_profile_compared_with_itself_passes(sample):
+    found = profiler.compare(sample, sample)
+    assert found.verdict == "pass"
+    differences = [one for metric in found.metrics for one in metric.differences]
+    assert differences
+    assert not any(one.real for one in differences)
+
+
+def test_mistakes_are_one_line_with_their_place(sample, tmp_path):
+    with pytest.raises(PlanError, match=r"^demand: .*\(key users\)"):
+        profiler.plan(sample, {"name": "x"})
+    with pytest.raises(PlanError, match=r"^at: 'soon' is no date"):
+        profiler.plan(sample, yaml.safe_load(sample_demand()), at="soon")
+    with pytest.raises(ProfileError, match="cannot read the profile"):
+        profiler.load_profile(str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize("kind", ["profile", "comparison", "plan"])
+def test_a_notebook_is_shown_the_report_as_html(sample, kind):
+    shown = {
+        "profile": lambda: sample,
+        "comparison": lambda: profiler.compare(sample, sample),
+        "plan": lambda: profiler.plan(
+            sample, yaml.safe_load(sample_demand()), at="2026-11-22", draws=0
+        ),
+    }[kind]()
+    html = shown._repr_html_()
+    assert html.startswith("<pre ")
+    titles = {"profile": "Profile of airline", "plan": "Plan airline-launch"}
+    assert titles.get(kind, "airline") in html
+
+
+def test_what_came_from_the_target_stays_text_in_a_notebook(sample):
+    hostile = "<img src=x onerror=alert(1)>"
+    tools = {hostile: next(iter(sample.tools.values()))}
+    html = sample.model_copy(update={"tools": tools})._repr_html_()
+    assert "<img" not in html
+    assert "&lt;img" in html
