@@ -120,7 +120,7 @@ def agent(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Buckets of a plan's thresholds: its monitoring/opentelemetry/buckets.json.",
+            help="Buckets of a plan's thresholds: its buckets.json.",
         ),
     ] = None,
     tool_time: Annotated[

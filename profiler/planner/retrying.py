@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from profiler.planner.simulate_limits import LimitSimulation
 
 REQUESTS = "requests_per_minute"
-LEAST_CALLS, MOST_CALLS = 20_000, 120_000
+LEAST_CALLS, MOST_CALLS = 40_000, 120_000
 _WINDOWS = 6
 """Windows that a run is long at the least; what a full bucket lets pass at first is warm-up."""
 _FEWEST = 400
