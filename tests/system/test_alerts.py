@@ -5,6 +5,7 @@ Windows and holds are a hundredth of the plan's: 10 minutes are 6 seconds.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,27 @@ def test_every_recorded_series_has_a_value_under_load(under_load, plan):
         wait_until(seen, "every recorded series has had a value")
     finally:
         assert missing == set()
+
+
+def test_every_query_of_the_dashboard_returns_series_under_load(under_load, plan):
+    board = json.loads((plan / "grafana" / "dashboard.json").read_text())
+    missing = set(queries_of(board))
+    assert len(missing) > 50
+
+    def seen() -> bool:
+        missing.difference_update([query for query in missing if under_load.query(query)])
+        return not missing
+
+    try:
+        wait_until(seen, "every query of the dashboard has had a value")
+    finally:
+        assert missing == set()
+
+
+def queries_of(board):
+    for panel in board.get("panels", []):
+        yield from (target["expr"] for target in panel.get("targets", []))
+        yield from queries_of(panel)
 
 
 def test_a_run_shows_under_the_names_that_production_has(plan):
