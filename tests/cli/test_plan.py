@@ -16,6 +16,7 @@ from profiler.cli import app as cli
 from profiler.profile.build import build_profile
 from profiler.profile.model import dump_profile
 from tests.planner.planned import DEMAND, MODEL, two_calls
+from tests.planner.shortened import short_simulations
 from tests.profile.journals import interaction, write
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,12 @@ LIMITED = {MODEL: {"price": {"input": 2, "output": 10}, "limits": {"requests_per
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return dump_profile(two_calls(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(autouse=True)
+def _quick():
+    with short_simulations():
+        yield
 
 
 @pytest.fixture
