@@ -19,6 +19,8 @@ class RunOptions(TypedDict, total=False):
       (interactions before), `seed`, `error_limit` (a share), `until_stable` up to `max_requests`.
     - `gateway`, `upstream`, `otlp`, `otlp_grpc`, `otlp_grace`, `state`, `tag_interactions`: who
       watches the inside; True is the usual address.
+    - `prometheus`, `otlp_export`, `buckets`: who is shown the run's metrics while it goes on; True
+      is the usual address.
     - `workers` (a number, or "auto") or `cluster` (`conductor`): how the run is spread.
     - `goodput` ("latency<2s"), `http2`, `out` (the run's directory).
     """
@@ -44,6 +46,9 @@ class RunOptions(TypedDict, total=False):
     otlp_grace: str | None
     state: Sequence[str]
     tag_interactions: bool
+    prometheus: str | bool
+    otlp_export: str | None
+    buckets: str | Path | None
     workers: int | Literal["auto"] | None
     cluster: str | None
     conductor: str | None
