@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 WORKERS = 5
 AGENT: dict[int, tuple[object, ...]] = {
     2: ("--workers", WORKERS, "--speed", 2),
-    3: ("--speed", 20, "--rpm", 3000, "--limit-window", 1),
+    3: ("--speed", 20, "--rpm", 600, "--limit-window", 5),
 }
-"""Few workers; or many, and a provider that admits 50 calls a second, and 50 at once."""
+"""Few workers; or many, and a provider that admits 10 calls a second, and 50 at once.
+
+So few that a machine with other work reaches and passes them."""
 LONG = ("--duration", "10m", "-n", 1_000_000, "--error-limit", 1, "--max-in-flight", 2000)
-CALM: dict[int, tuple[object, ...]] = {2: ("--users", 2, *LONG[:-2]), 3: ("--rate", "12/s", *LONG)}
-"""Two users for five workers; 12 sessions a second, of two messages each: 32 calls a second."""
+CALM: dict[int, tuple[object, ...]] = {2: ("--users", 2, *LONG[:-2]), 3: ("--rate", "2/s", *LONG)}
+"""Two users for five workers; 2 sessions a second, of two messages each: some 5 calls a second."""
 OVERLOAD: dict[int, tuple[object, ...]] = {
     2: ("--rate", "20/s", *LONG),
-    3: ("--rate", "80/s", *LONG),
+    3: ("--rate", "16/s", *LONG),
 }
 QUEUE = "sum(agent_queue_depth)"
 LIMITS = "sum(agent_llm_rate_limited_total)"

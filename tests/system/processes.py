@@ -31,12 +31,12 @@ def marked(mark: str, command: str = "") -> list[int]:
     return sorted(found)
 
 
-def wait_until(condition: Callable[[], object], what: str, *, within_s: float = DEADLINE_S) -> None:
-    """Wait for a state, as long as it takes, up to a minute or `within_s`."""
-    deadline_s = time.monotonic() + within_s
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a state, as long as it takes, up to a minute."""
+    deadline_s = time.monotonic() + DEADLINE_S
     while not condition():
         if time.monotonic() > deadline_s:
-            pytest.fail(f"not in {within_s:g} s: {what}")
+            pytest.fail(f"not in a minute: {what}")
         time.sleep(0.02)
 
 
