@@ -13,9 +13,8 @@ import profiler
 from profiler.cli import plan as plan_command
 from profiler.errors import PlanError, ProfileError
 from profiler.planner.plan import dump_plan
-from profiler.planner.samples import sample_demand
 from tests.planner.shortened import short_simulations
-
+from tests.planner.small import SMALL_DEMAND
 
 AT = "2026-11-22"
 
@@ -28,7 +27,7 @@ def _short_simulations():
 
 @pytest.fixture(scope="module")
 def demand():
-    return yaml.safe_load(sample_demand())
+    return yaml.safe_load(SMALL_DEMAND)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def sample(pytestconfig):
 
 def test_a_plan_is_the_one_that_the_command_writes(planned, tmp_path, pytestconfig):
     demand = tmp_path / "demand.yaml"
-    demand.write_text(sample_demand())
+    demand.write_text(SMALL_DEMAND)
     run = pytestconfig.rootpath / "results" / "sample"
     with redirect_stdout(StringIO()):
         plan_command.command(
@@ -85,7 +84,7 @@ def test_a_notebook_is_shown_the_report_as_html(sample, planned, kind):
     }[kind]()
     html = shown._repr_html_()
     assert html.startswith("<pre ")
-    titles = {"profile": "Profile of airline", "plan": "Plan airline-launch"}
+    titles = {"profile": "Profile of airline", "plan": "Plan launch"}
     assert titles.get(kind, "airline") in html
 
 

@@ -112,7 +112,7 @@ def curve(tmp_path: Path) -> CapacityCurve:
 
 @dataclass
 class Search:
-    """A search that was made: its folder, the target, pauses as (seconds, runs made), the output."""
+    """A search that was made: where, on what, pauses as (seconds, runs made), what it printed."""
 
     folder: Path
     target: Target

@@ -12,6 +12,7 @@ from profiler.cli import app as cli
 from profiler.profile.model import dump_profile
 from tests.comparison.runs import profile_of
 from tests.planner.shortened import short_simulations
+from tests.planner.small import SMALL_DEMAND
 
 SESSIONS = [[1, 2], [2, 1], [1, 1], [3, 1], [2, 2], [1, 2], [1, 1], [2, 1], [1, 3], [2, 2]]
 ONE_MORE = [[calls + 1 for calls in turns] for turns in SESSIONS]
@@ -170,8 +171,7 @@ def test_a_trend_is_shown_and_written(folder, monkeypatch, capsys):
 def test_a_plan_says_what_it_means(folder, monkeypatch, capsys, pytestconfig):
     """The sample against itself: nothing changes, in users or in dollars."""
     sample = str(pytestconfig.rootpath / "results" / "sample")
-    _, demand, _ = run_main(monkeypatch, capsys, "plan", "--sample")
-    Path("demand.yaml").write_text(demand.replace("growth: [1, 3, 10]", "growth: [1]"))
+    Path("demand.yaml").write_text(SMALL_DEMAND)
     planned = ("--demand", "demand.yaml", "--at", "2026-11-22", "--draws", "0", "--out", "p", "-q")
     compared = ("compare", sample, sample, "--plan", "p", "--json", "c.json", "-q")
     with short_simulations():
@@ -179,6 +179,7 @@ def test_a_plan_says_what_it_means(folder, monkeypatch, capsys, pytestconfig):
         assert run_main(monkeypatch, capsys, *compared)[0] == 0
     written = orjson.loads(Path("c.json").read_bytes())["plan"]
     plan = orjson.loads(Path("p/plan.json").read_bytes())
+    assert plan["scales"][0]["workers"]["count"] > 1
     for scale, planned_scale in zip(written["scales"], plan["scales"], strict=True):
         total = planned_scale["cost"]["total"]
         assert scale["cost_usd_per_month"] == [total, total]
