@@ -9,6 +9,7 @@ import typer
 
 from profiler.cli.baseline import find_profile
 from profiler.cli.files import write_whole
+from profiler.cli.step_summary import add_step_summary
 from profiler.errors import GateFailedError, InconclusiveError, UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def command(
     before, after = (load_profile(find_profile(name)) for name in profiles)
     found = _compare(before, after, gates=gates, plan=plan, anyway=anyway)
     _write(found, json=json, markdown=markdown, html=html, junit=junit)
+    add_step_summary(found)
     _show(found, [path for path in (json, markdown, html, junit) if path], quiet=quiet)
     _end(found, allow_inconclusive=allow_inconclusive)
 
@@ -196,6 +198,7 @@ def _trend(
         from profiler.report.page.trend_page import trend_page
 
         write_whole(html, page_html(trend_page(found)).encode())
+    add_step_summary(found)
     if quiet:
         typer.echo("\n".join(change_lines(found)))
         return

@@ -183,6 +183,26 @@ def test_a_comparisons_page_is_what_report_makes_of_it(folder, monkeypatch, caps
     assert Path("c.html").read_bytes() == Path("again.html").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "written"),
+    [
+        (("same.json", "more.json", "-q"), 3, "# ❌ Comparison of w"),
+        (("--trend", "same.json", "more.json", "-q"), 0, "# Trend of w over 2 runs"),
+        (("same.json", "nope.json"), 2, ""),
+    ],
+)
+def test_a_jobs_summary_has_it_whatever_the_gates_say(
+    folder, monkeypatch, capsys, *, arguments, code, written
+):
+    """The file that GitHub Actions names; an earlier step wrote to it."""
+    summary = folder / "summary"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert run_main(monkeypatch, capsys, "compare", *arguments)[0] == code
+    before, *lines = summary.read_text().splitlines()
+    assert (before, lines[0] if lines else "") == ("before", written)
+
+
 def test_a_plan_says_what_it_means(folder, monkeypatch, capsys, pytestconfig):
     """The sample against itself: nothing changes, in users or in dollars."""
     sample = str(pytestconfig.rootpath / "results" / "sample")
