@@ -19,7 +19,8 @@ _FIGURES = 5
 _LONGEST_NAME = 80
 _ABOUT = (
     "A number is said to have changed where the runs before and after differ by more than runs "
-    "vary from one to the next, at an error of 5 % over all numbers and places."
+    "vary from one to the next, at an error of 5 % over all numbers and places. Vertical axes are "
+    "around the values and need not begin at 0."
 )
 
 
