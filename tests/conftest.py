@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import pytest
 
 # No deadlines: these machines are shared. In CI the same examples every time, so that a failure is
 # the change's; elsewhere new ones, to find what CI would not.
@@ -16,3 +20,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 def pytest_xdist_auto_num_workers() -> int:
     """One more worker than cores for `-n auto`: a third of a system test is waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put system tests first: a file of them that comes last leaves the other cores idle.
+
+    Of use with xdist's `--no-loadscope-reorder` only: by itself it hands out the files with the
+    most tests first, and those of system tests have few.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)

@@ -20,7 +20,7 @@ from profiler.workload.load import load_workload
 from tests.system import queueing
 from tests.system.cli import load_json
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
 
 WORKERS, SERVICE_S = 4, 0.1
 CAPACITY_PER_S = WORKERS / SERVICE_S

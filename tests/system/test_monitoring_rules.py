@@ -173,11 +173,16 @@ def test_what_the_alert_says_is_what_the_plan_says(promtool, plan, profile, tmp_
 
 
 def test_a_promise_that_the_measured_agent_breaks_has_rules_that_are_right(
-    promtool, profile, tmp_path
+    promtool, plan, profile, tmp_path
 ):
-    """The sample's p95 is 2.4 s: of 1 s it can keep nothing, and the rules' tests still hold."""
+    """The sample's p95 is 2.4 s: of 1 s it can keep nothing, and the rules' tests still hold.
+
+    Of the triggers that it changes; the others are tested above as they are.
+    """
     demand = sample_demand().replace("answer_latency_p95: 5s", "answer_latency_p95: 1s")
     strict = planned(profile, tmp_path, demand)
-    folder = deployed(tmp_path / "out", strict, profile)
+    changed = [trigger.id for trigger in strict.triggers if trigger not in plan.triggers]
+    assert changed
+    folder = deployed(tmp_path / "out", few(strict, *changed), profile)
     run = outcome(promtool, folder)
     assert run.returncode == 0, run.stdout + run.stderr

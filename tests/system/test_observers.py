@@ -13,7 +13,7 @@ import pytest
 from tests.system.cli import agent_profiler, json_lines, load_json, total
 from tests.system.stores import free_port
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
 
 
 @pytest.fixture(scope="module")
