@@ -23,19 +23,39 @@ pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
 SCALE = 0.01
 MONITORING = EXAMPLE / "monitoring"
 RULES = MONITORING / "prometheus"
+WORKLOAD = "{name: tools, scenarios: [{name: recorded, conversations: recorded.jsonl}]}"
+
+
+def sessions_with_every_tool() -> list[bytes]:
+    """Return recorded conversations that together call every tool; few, to be done with soon."""
+    lines, missing, kept = AIRLINE.read_bytes().splitlines(), {*sample_profile().tools}, []
+    while missing:
+        best = max(lines, key=lambda line: len(missing & tools_of(line)))
+        assert missing & tools_of(best)
+        missing -= tools_of(best)
+        kept.append(best)
+    return kept
+
+
+def tools_of(line: bytes) -> set[str]:
+    calls = (message.get("tool_calls") or () for message in json.loads(line)["messages"])
+    return {call["function"]["name"] for each in calls for call in each}
 
 
 @pytest.fixture(scope="module")
-def under_load():
+def under_load(tmp_path_factory):
     """Look at recorded sessions with the plan's buckets, until every tool has been called."""
     program("prometheus")
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "recorded.jsonl").write_bytes(b"\n".join(sessions_with_every_tool()) + b"\n")
+    (folder / "w.yaml").write_text(WORKLOAD)
     with (
         mock_agent(
             *("--workers", 5, "--worker-slots", 8, "--speed", 20, "--recordings", AIRLINE),
             *("--buckets", MONITORING / "opentelemetry" / "buckets.json"),
         ) as url,
         prometheus([url], RULES, window_scale=SCALE) as watching,
-        load(url, "--users", 8, "--sessions", 1_000_000, workload="airline"),
+        load(url, "--users", 8, "--sessions", 1_000_000, workload=str(folder / "w.yaml")),
     ):
         tools = sample_profile().tools
         counted = f"count({names.TOOL_DURATION}_count >= 2)"

@@ -48,7 +48,12 @@ def serving(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """Run one mock agent for all tests: its URL and its truth."""
     folder: Path = tmp_path_factory.mktemp("mock")
     truth = folder / "truth.jsonl"
-    options = {"recordings": [], "truth": truth, "log": folder / "mock.log", "seed": 1}
+    options: dict[str, Any] = {
+        "recordings": [],
+        "truth": truth,
+        "log": folder / "mock.log",
+        "seed": 1,
+    }
     with mock_agent(**options, speed=20) as announced:
         yield announced["agent"], truth
 

@@ -15,8 +15,10 @@ from profiler.planner.demand_file import load_demand
 from profiler.planner.monitoring.files import ALERTS, RECORDING, monitoring_files
 from profiler.planner.monitoring.rule_tests import rule_tests
 from profiler.planner.monitoring.rules import alert_name
+from profiler.planner.plan import load_plan
 from profiler.planner.samples import sample_demand
 from profiler.profile.model import load_profile
+from tests.system.cli import EXAMPLE
 from tests.system.stores import program
 
 pytestmark = pytest.mark.system
@@ -36,8 +38,8 @@ def profile():
 
 
 @pytest.fixture(scope="module")
-def plan(profile, tmp_path_factory):
-    return planned(profile, tmp_path_factory.mktemp("demand"), sample_demand())
+def plan():
+    return load_plan(EXAMPLE)
 
 
 def planned(profile, folder, demand):
