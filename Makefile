@@ -14,13 +14,10 @@ profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and prin
 
 test: $(INSTALLED)  ## Run the whole test suite, with its coverage floor
 	$(MAKE) --jobs=2 lint agents compiled
-	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto --dist loadfile
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov
 
 test-long: $(INSTALLED)  ## Run the further forms of system tests that `make test` leaves out
-	$(BIN)/python -m pytest -n auto --dist loadfile -m long
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
 
 lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

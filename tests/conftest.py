@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import pytest
 
 # No deadlines: these machines are shared. In CI the same examples every time, so that a failure is
 # the change's; elsewhere new ones, to find what CI would not.
@@ -23,10 +22,10 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _unmeasured(request) -> Iterator[None]:
-    """Let processes that a module marked `unmeasured` starts run without coverage's tracing."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.node.get_closest_marker("unmeasured"):
-            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-        yield
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put system tests first: a file of them that comes last leaves the other cores idle.
+
+    Of use with xdist's `--no-loadscope-reorder` only: by itself it hands out the files with the
+    most tests first, and those of system tests have few.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)

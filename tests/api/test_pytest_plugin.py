@@ -11,7 +11,6 @@ from profiler.errors import UsageError
 from profiler.pytest_plugin import AgentProfiler
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.unmeasured
 
 TESTS = """
 import pytest

@@ -24,8 +24,6 @@ from profiler.planner.plan import dump_plan
 from tests.docs.commands import commands_of, documents
 from tests.report.plans import plan
 
-pytestmark = pytest.mark.unmeasured
-
 ROOT = Path(__file__).parents[2]
 OURS = re.compile(r"(?:^|\s)agent-profiler\s")
 

@@ -15,8 +15,6 @@ from profiler.mock.scripted import MAX_TOOL_ROUNDS
 from profiler.profile.statistics import cluster_sums, mean_interval
 from tests.docs.commands import documents
 
-pytestmark = pytest.mark.unmeasured
-
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -96,9 +96,6 @@ WEATHER_TOOLS = [
 ]
 
 
-pytestmark = pytest.mark.unmeasured
-
-
 @pytest.fixture(params=["o200k_base", "cl100k_base"])
 def counter(request: pytest.FixtureRequest) -> TokenCounter:
     return TokenCounter(request.param)
