@@ -102,13 +102,12 @@ def last(
     at = steps // 2
     if guess is not None:
         at = round(math.log(max(low, guess) / low) / whole * steps)
-    place = _last_place(
-        lambda place: holds(low * (high / low) ** (place / steps)),
-        steps,
-        at,
-        stride=steps if guess is None else _FIRST_STRIDE,
-    )
-    return low * (high / low) ** (place / steps)
+
+    def factor(place: int) -> float:
+        return low * math.pow(high / low, place / steps)
+
+    stride = steps if guess is None else _FIRST_STRIDE
+    return factor(_last_place(lambda place: holds(factor(place)), steps, at, stride))
 
 
 def _last_place(holds: Callable[[int], bool], steps: int, at: int, stride: int) -> int:
