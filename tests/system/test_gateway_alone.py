@@ -231,7 +231,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_ends_it_and_keeps_what_there_is(tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_ends_it_and_keeps_what_there_is(tmp_path):
     with (
         null_server(delay_ms=0, log=tmp_path / "null.log") as null,
         gateway(tmp_path, null["url"].removesuffix("/chat/completions")) as (process, base_url),
