@@ -23,7 +23,8 @@ def reached(finished: set[int], *, sent: int, elapsed_ns: int = 0) -> Reached:
 @pytest.mark.parametrize("loop", [ClosedLoop(users=3), open_loop(20.0)])
 def test_only_missing_sessions_are_sent_the_cut_off_ones_first(loop):
     ran = drive(loop, sessions=8, warmup=5, reached=reached({0, 1, 3, 5}, sent=8))
-    assert [i.session for i in ran.measured if i.turn == 0] == ["m-2", "m-4", "m-6", "m-7"]
+    sent = [i.session for i in ran.measured if i.turn == 0]
+    assert (sorted(sent[:3]), sent[3:]) == (["m-2", "m-4", "m-6"], ["m-7"])
     assert len(ran.recorder.interactions) == 8  # two turns each, and no second warm-up
     assert ran.reason is EndReason.COMPLETED
 
