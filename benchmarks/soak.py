@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from benchmarks.driver.null import NullServers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+ROOT = Path(__file__).resolve().parents[1]
 EVERY_S = 1.0
 TURNS = 2
 INPUT_TOKENS, OUTPUT_TOKENS = 10, 6
@@ -78,7 +80,9 @@ def soak(
         command += ["--url", server.url, "--users", str(users), "--requests", str(interactions)]
         command += ["--warmup", "0", "--workers", workers, "--out", str(run_dir), "--quiet"]
         began_s = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        # The workers must find this package, not another that is installed.
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
         samples = list(_samples(process, began_s, every_s))
         wall_s = time.monotonic() - began_s
         # 4: the harness was the bottleneck. It is to be: nothing else limits a null server.
@@ -88,6 +92,8 @@ def soak(
     if asked != interactions:
         problems.append(f"the server was asked {asked} times")
     problems += _of_journals(run_dir, interactions)
+    if not (run_dir / "profile.json").exists():
+        raise RuntimeError("; ".join(problems))
     problems += _of_profile(json.loads((run_dir / "profile.json").read_bytes()), interactions)
     steady = _steady(samples)
     if not steady:

@@ -20,6 +20,8 @@ from profiler.workload.sessions import SessionSampler
 from tests.system.cli import ROOT, environment
 from tests.system.servers import response, serving
 
+pytestmark = pytest.mark.system
+
 KILLS = 50
 SESSIONS = 500
 TURNS = 3
