@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from profiler.comparison.sessions import _known, _names
 from profiler.measure.journal import find_resumes, read_as_written, read_journal
 from profiler.measure.reached import reached_by
 from profiler.measure.records import EndReason, Interaction, Outcome, Phase, Resumed
@@ -105,6 +106,15 @@ def test_finished_sessions_were_not_sent_again_and_the_others_under_a_new_id(kil
         elif isinstance(record, Resumed):
             assert not any(ids[session] > number for session in record.superseded)
     assert finished == set(range(SESSIONS))
+
+
+def test_each_session_is_known_by_its_index_whatever_process_sent_it(killed):
+    """So that a comparison pairs it with the same session of another run."""
+    _, folder, _ = killed
+    profile = build_profile(folder)
+    known = _known(profile)
+    assert set(_names(profile)) == known.keys()
+    assert sorted(index for _, index in known.values()) == list(range(SESSIONS))
 
 
 def test_the_profile_says_how_often_it_was_resumed_and_its_time_leaves_the_pauses_out(killed):
