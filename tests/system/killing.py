@@ -19,6 +19,7 @@ from pathlib import Path
 
 from profiler.load.resume import resumption_of
 from profiler.load.shard import Hooks, ShardSpec, plan_of, run_shard
+from profiler.measure.records import Interaction, Record
 from profiler.measure.syncing import Fsync
 from profiler.measure.tokens import TokenCounter, encoding_name_for_model
 from profiler.workload.load import load_workload
@@ -34,8 +35,11 @@ def go_on(spec: ShardSpec, pipe: int) -> None:
     resumption = None
     if spec.journal.exists():
         resumption = resumption_of(spec.journal, plan_of(spec), fsync=Fsync.INTERVAL)
-    hooks = Hooks(on_interaction=lambda ended, _: os.write(pipe, ended.trace_id.encode()))
-    run_shard(spec, hooks=hooks, resumption=resumption)
+
+    def report(ended: Interaction, _: tuple[Record, ...]) -> None:
+        os.write(pipe, ended.trace_id.encode())
+
+    run_shard(spec, hooks=Hooks(on_interaction=report), resumption=resumption)
 
 
 def fork(spec: ShardSpec) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from profiler.workload.sessions import SessionSampler
 from tests.system.cli import ROOT, environment
 from tests.system.servers import response, serving
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 KILLS = 50
 SESSIONS = 500
@@ -55,7 +55,7 @@ def killed(tmp_path_factory):
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
     assert done.returncode == 0, done.stderr
