@@ -300,7 +300,8 @@ def command(
     fsync: Annotated[
         Fsync,
         typer.Option(
-            help="How much of the journal a power failure may take: nothing, a second, or more.",
+            metavar="WHEN",
+            help="Force the journal to the disk: always, every second (interval), or never.",
             rich_help_panel=_OUTPUT,
         ),
     ] = Fsync.INTERVAL,
