@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint agents compiled format benchmark monitoring-demo schema clean help example-plan
+.PHONY: profile test test-long lint agents compiled format benchmark soak monitoring-demo schema clean help example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
@@ -37,6 +37,9 @@ format: $(INSTALLED)  ## Format the code
 
 benchmark: $(INSTALLED)  ## Measure ourselves and the peers that are installed (12 minutes; QUICK=1: two)
 	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)
+
+soak: $(INSTALLED)  ## Run a million interactions against the null server: nothing lost, nothing leaked (minutes)
+	$(BIN)/python -m benchmarks.soak $(if $(INTERACTIONS),--interactions $(INTERACTIONS))
 
 monitoring-demo: $(INSTALLED)  ## Overload the mock agent until the rollout's second stage is called for (two minutes)
 	$(BIN)/python -m benchmarks.monitoring.demo $(if $(RULES),--rules $(RULES)) $(if $(STAGE),--stage $(STAGE))

@@ -22,7 +22,7 @@ class RunOptions(TypedDict, total=False):
     - `prometheus`, `otlp_export`, `buckets`: who is shown the run's metrics while it goes on; True
       is the usual address.
     - `workers` (a number, or "auto") or `cluster` (`conductor`): how the run is spread.
-    - `goodput` ("latency<2s"), `http2`, `out` (the run's directory).
+    - `goodput` ("latency<2s"), `http2`, `out` (the run's directory), `fsync` of its journal.
     """
 
     url: str | None
@@ -54,6 +54,7 @@ class RunOptions(TypedDict, total=False):
     conductor: str | None
     goodput: str | None
     out: str | Path | None
+    fsync: Literal["always", "interval", "never"]
 
 
 def arguments(options: Mapping[str, object]) -> list[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from profiler.measure.syncing import Fsync
+
 if TYPE_CHECKING:
     from profiler.cli.session import RunOptions
 
@@ -21,13 +23,15 @@ _SHOW = "Show the run on production's dashboard"
 
 
 def command(
+    context: typer.Context,
     workload: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="A workload file, or the name of a shipped one: airline, support, smoke.",
             metavar="WORKLOAD",
+            show_default=False,
         ),
-    ],
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(
@@ -285,6 +289,22 @@ def command(
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_DIR",
+            help="Go on with a run that ended early, where it ended, with its own options.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    fsync: Annotated[
+        Fsync,
+        typer.Option(
+            metavar="WHEN",
+            help="Force the journal to the disk: always, every second (interval), or never.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = Fsync.INTERVAL,
     quiet: Annotated[
         bool,
         typer.Option(
@@ -308,13 +328,16 @@ def command(
     Writes journal.jsonl while it runs, then profile.json and profile.md, and prints the profile.
     Ctrl-C ends early and profiles what there is. With --find-capacity it runs one step after
     another, each a run of its own, and writes capacity.json and capacity.md. With several workers,
-    journals and profiles of each are in shards/, and profile.json is all of them merged.
+    journals and profiles of each are in shards/, and profile.json is all of them merged. --resume
+    goes on with a run that was killed or interrupted: sessions that had ended are not sent again,
+    the others from their start; of a run that had done all it sends nothing.
 
     Exit codes: 0 done, 2 wrong input, 3 even the lowest rate misses the objective, 4 the harness
     was the bottleneck, a worker was lost, or --until-stable or --find-capacity found no answer, 5
     the target was unusable, 130 interrupted.
     """
     from profiler.cli import exporting, session
+    from profiler.cli.again import AGAIN, options_again
     from profiler.cli.events import Events
     from profiler.cli.objective_options import check_goodput, refuse_without_search, search
     from profiler.cli.observing import check_fits, observing_of, options_of
@@ -324,6 +347,12 @@ def command(
     from profiler.workload.shipped import find_workload
 
     gc.enable()  # see `app`
+    if resume is not None and context.info_name != AGAIN:
+        return command(**options_again(context, resume))
+    if workload is None:
+        raise UsageError(
+            "there is no WORKLOAD", fix="Name one: a file, or airline, support or smoke"
+        )
     overrides: dict[str, Any] = {
         "url": url,
         "users": users,
@@ -435,5 +464,7 @@ def command(
         observing=observing,
         events=Events() if json else None,
         exporting=shown_to,
+        resume=resume,
+        fsync=fsync,
     )
     return session.execute(options)

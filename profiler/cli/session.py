@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from contextlib import ExitStack, asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,16 +30,18 @@ from profiler.cli.split import NOT_SPLIT, Split
 from profiler.cli.standing import DriverStanding
 from profiler.cli.step_summary import add_step_summary
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
-from profiler.errors import InconclusiveError, JournalError, TargetUnusableError
-from profiler.load.plan import WHOLE
+from profiler.errors import InconclusiveError, JournalError, TargetUnusableError, UsageError
+from profiler.load.plan import WHOLE, load_plan, shared
+from profiler.load.resume import check_same, manifest_of, resumption_of
 from profiler.load.shard import Hooks, RunEnd, ShardSpec, run_shard
 from profiler.load.so_far import SoFar
 from profiler.load.tally import row_of
 from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 from profiler.measure.records import EndReason, Interaction
+from profiler.measure.syncing import Fsync
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from profiler.cli.crew import Crew
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from profiler.cli.exporting import Exporter
     from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
+    from profiler.load.shard import Resumption
     from profiler.measure.records import Record
     from profiler.profile.model import WorkloadProfile
     from profiler.profile.stability import RunningStability
@@ -59,7 +62,8 @@ EXIT_OK, EXIT_INTERRUPTED = 0, 130
 class RunOptions:
     """What a run is to do. `argv` is the command that reproduces it, without secrets.
 
-    `events`: standard output is for programs, and everything is said there.
+    `events`: standard output is for programs, and everything is said there. `resume` is the
+    directory of the run to go on with.
     """
 
     workload: Workload
@@ -74,6 +78,8 @@ class RunOptions:
     observing: Observing = NOTHING
     exporting: Exporting = NOWHERE
     events: Events | None = None
+    resume: Path | None = None
+    fsync: Fsync = Fsync.INTERVAL
 
     @property
     def form(self) -> Form:
@@ -130,8 +136,9 @@ def _execute(options: RunOptions) -> int:
     with ExitStack() as stack, ExitStack() as mocks:
         crew = stack.enter_context(crew_of(split, workload, until_stable=options.until_stable))
         _note_fewer(options, crew)
-        run_dir = new_run_dir(options.out, _dir_name(options))
-        stack.callback(forget_unbegun, run_dir)  # when the mocks have stopped
+        run_dir, resumption = _place(options, stack)
+        if resumption is not None and resumption.is_done:
+            return _done_before(options, run_dir)
         if options.events is not None:
             options.events.say(
                 "started", run_dir=str(run_dir), workload=workload.name, argv=options.argv
@@ -142,7 +149,7 @@ def _execute(options: RunOptions) -> int:
         if url is None:
             announced = mocks.enter_context(_mock(options, run_dir))
             url = _mock_url(workload, announced)
-        ended = _run(options, url, run_dir, crew, upstream)
+        ended = _run(options, url, run_dir, crew, upstream, resumption)
     if ended.reason is EndReason.JOURNAL_FAILED:
         raise JournalError(ended.detail or "the journal could not be written")
     if ended.reason is EndReason.ERROR_LIMIT and not ended.answered:
@@ -164,13 +171,62 @@ def _execute(options: RunOptions) -> int:
     return EXIT_OK
 
 
+def _place(options: RunOptions, stack: ExitStack) -> tuple[Path, Resumption | None]:
+    """Return the run's directory, and what it goes on with where it is resumed."""
+    if options.resume is not None:
+        return options.resume, stack.enter_context(_resumed(options, options.resume))
+    run_dir = new_run_dir(options.out, _dir_name(options))
+    stack.callback(forget_unbegun, run_dir)  # when the mocks have stopped
+    return run_dir, None
+
+
+@contextmanager
+def _resumed(options: RunOptions, run_dir: Path) -> Iterator[Resumption]:
+    """Yield what the run goes on with: its journal, held open against other writers."""
+    workload = options.workload
+    run = manifest_of(run_dir)
+    check_same(run, workload, options.workload_path)
+    url = workload.redacted_target()["url"]
+    if url != run.target.get("url"):
+        raise UsageError(
+            f"the run was begun against {run.target.get('url')}, and this is {url}",
+            where=str(run_dir),
+            fix="Give the same --url, with its secrets, which no journal has",
+        )
+    plan = shared(load_plan(workload, until_stable=options.until_stable), options.split.share)
+    resumption = resumption_of(run_dir / JOURNAL_NAME, plan, fsync=options.fsync)
+    try:
+        yield resumption
+    finally:
+        resumption.journal.close()
+
+
+def _done_before(options: RunOptions, run_dir: Path) -> int:
+    """Show the profile of a run that needs no resuming."""
+    if not options.quiet and options.events is None:
+        from rich.console import Console
+
+        said = "The run has ended already: nothing was sent."
+        Console(stderr=True).print(said, highlight=False)
+    _print(write_profile(run_dir, keep_built=True), options, run_dir)
+    return EXIT_OK
+
+
+def _free_name(path: Path) -> Path:
+    """Return the path, numbered where it is taken: a resumed run's mocks write files anew."""
+    number, free = 2, path
+    while free.exists():
+        number, free = number + 1, path.with_stem(f"{path.stem}-{number}")
+    return free
+
+
 def _mock(options: RunOptions, run_dir: Path) -> Any:
     """Start the mock agent; with a gateway, its LLM calls go there."""
     from profiler.cli.mock_process import mock_agent
 
     return mock_agent(
         recordings=_recordings(options.workload),
-        truth=run_dir / TRUTH_NAME,
+        truth=_free_name(run_dir / TRUTH_NAME),
         log=run_dir / MOCK_LOG_NAME,
         seed=options.workload.load.seed,
         speed=options.mock_speed,
@@ -183,7 +239,7 @@ def _mock_llm(options: RunOptions, run_dir: Path) -> Any:
 
     return mock_llm(
         recordings=_recordings(options.workload),
-        truth=run_dir / LLM_TRUTH_NAME,
+        truth=_free_name(run_dir / LLM_TRUTH_NAME),
         log=run_dir / MOCK_LLM_LOG_NAME,
         seed=options.workload.load.seed,
         speed=options.mock_speed,
@@ -224,9 +280,16 @@ def _note_fewer(options: RunOptions, crew: Crew | None) -> None:
 
 
 def _run(
-    options: RunOptions, url: str, run_dir: Path, crew: Crew | None, upstream: str | None
+    options: RunOptions,
+    url: str,
+    run_dir: Path,
+    crew: Crew | None,
+    upstream: str | None,
+    resumption: Resumption | None = None,
 ) -> RunEnd:
     run_id = run_dir.name if options.out is None else f"{run_dir.name}-{uuid4().hex[:8]}"
+    if options.resume is not None:
+        run_id = manifest_of(options.resume).run_id
     mock = {"speed": options.mock_speed, "address": url}
     spec = ShardSpec(
         workload=options.workload,
@@ -240,6 +303,7 @@ def _run(
         target_note=(("mock", mock),) if options.workload.target.url is None else (),
         tags=options.observing.tags,
         observers=options.observing.names,
+        fsync=options.fsync,
     )
     if crew is not None:
         from profiler.cli.shards import run_shards
@@ -261,7 +325,10 @@ def _run(
     if watching is not None:
         hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
     end = run_shard(
-        spec, lambda driver: _watched(driver, options, so_far, watching, exporter), hooks
+        spec,
+        lambda driver: _watched(driver, options, so_far, watching, exporter),
+        hooks,
+        resumption,
     )
     return RunEnd(reason=end.reason, detail=end.detail, answered=end.answered)
 

@@ -87,7 +87,7 @@ class DriverStanding:
         driver, so_far = self._driver, self._so_far
         elapsed_s = so_far.elapsed_s()
         is_measuring = driver.phase is Phase.MEASURE
-        ended = driver.budget.ended
+        ended = driver.budget.before + driver.budget.ended
         share = self._goal.share(ended, so_far.sessions_ended, elapsed_s) if is_measuring else None
         return Standing(
             phase=driver.phase,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from profiler.workload.sessions import session_ids
+from profiler.workload.sessions import resumed_salt, session_ids
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -88,7 +88,9 @@ def _known(profile: WorkloadProfile) -> Mapping[tuple[str, str], tuple[int, int]
     for run, seed in {(part.id, part.seeds.get(_SEED)) for part in profile.run.parts}:
         if seed is None:
             continue
-        for index, session in enumerate(islice(session_ids(seed, salt=run), most)):
-            if (run, session) in names:
-                found[run, session] = (seed, index)
+        for number in range((profile.run.resumed or 0) + 1):
+            salt = resumed_salt(run, number)
+            for index, session in enumerate(islice(session_ids(seed, salt=salt), most)):
+                if (run, session) in names:
+                    found[run, session] = (seed, index)
     return found

@@ -46,6 +46,8 @@ class Budget:
         self._is_stable = is_stable
         self._asked_at = -1
         self._was_stable = False
+        self.before = 0
+        """Interactions that ended before the run was resumed: they are in `sent` only."""
         self.sessions = 0
         self.sent = 0
         self.ended = 0

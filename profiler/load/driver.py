@@ -12,7 +12,7 @@ import random
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -26,7 +26,8 @@ from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
 from profiler.load.schedule import Trace, offsets_ns
 from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
-from profiler.measure.records import EndReason, Interaction, Outcome, Phase
+from profiler.measure.reached import NOTHING_REACHED
+from profiler.measure.records import PHASES, Began, EndReason, Interaction, Outcome, Phase
 from profiler.observers.response import records_in
 from profiler.workload.checks import failed_check
 from profiler.workload.marker import marker_of
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from profiler.endpoints.http import Caller
     from profiler.load.recorder import Recorder
     from profiler.load.timer import Timer
+    from profiler.measure.reached import Reached
     from profiler.measure.records import Record
     from profiler.workload.sessions import SessionPlan, TurnPlan
 
@@ -74,7 +76,8 @@ class Driver:
     """Runs a load plan against one endpoint. One use only.
 
     `on_start` is told trace id, text and session id of each interaction that is about to be sent,
-    `on_interaction` of each that ended, cancelled ones included.
+    `on_interaction` of each that ended, cancelled ones included. What `reached` has of the plan is
+    not done again.
     """
 
     def __init__(
@@ -90,8 +93,10 @@ class Driver:
         on_start: Callable[[str, str, str], None] = lambda *_: None,
         on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None,
         clock: MonotonicNs = monotonic_ns,
+        reached: Reached = NOTHING_REACHED,
     ) -> None:
         self._plan = plan
+        self._reached = reached
         self._endpoint = endpoint
         self._caller = caller
         self.recorder = recorder
@@ -105,6 +110,7 @@ class Driver:
         self._ids = random.Random()  # the system's randomness: two runs never share an id
         self._arrived = 0
         self._drawn: deque[_Live] = deque()
+        self._gaps: dict[int, int] = {}
         self._timer: Timer | None = None
         self.watch = Watch(clock)
         self.phase = Phase.WARMUP
@@ -123,7 +129,7 @@ class Driver:
         reason: EndReason | None = None
         detail: str | None = None
         async with anyio.create_task_group() as watching:
-            for phase in Phase:
+            for phase in filter(self._reached.needs, PHASES):
                 if phase is Phase.MEASURE:  # what the recorder still loads is no lag of the loop
                     await self.recorder.ready()
                     watching.start_soon(self.watch.run, self.recorder.put)
@@ -150,13 +156,18 @@ class Driver:
         self.phase = phase
         self.budget = Budget(limits, is_stable=self._is_stable)
         self.budget.answered = answered
+        before = self._reached.phases[phase]
+        self.budget.sessions, self.budget.sent = len(before.finished), before.sent
+        self.budget.before = before.sent
+        self._gaps = dict(enumerate(before.finished.gaps(), len(before.finished)))
         self._closed = anyio.Event()
         self._drawn.clear()
         with anyio.CancelScope() as self._stop_scope:
             async with anyio.create_task_group() as tasks:
                 timer = anyio.CancelScope()
                 if not warming and self._plan.duration_ns is not None:
-                    tasks.start_soon(self._close_after, self._plan.duration_ns, timer)
+                    left_ns = max(0, self._plan.duration_ns - before.elapsed_ns)
+                    tasks.start_soon(self._close_after, left_ns, timer)
                 match self._plan.loop:
                     case ClosedLoop(users=users):
                         await self._closed_loop(users)
@@ -185,9 +196,14 @@ class Driver:
             if self._timer is not None:
                 self._timer.wake()
 
+    def _note_beginning(self, at_ns: int) -> None:
+        elapsed_ns = self._reached.phases[self.phase].elapsed_ns
+        self.recorder.put(Began(phase=self.phase, at_ns=at_ns, elapsed_ns=elapsed_ns))
+
     # Closed loop
 
     async def _closed_loop(self, users: int) -> None:
+        self._note_beginning(self._clock())
         async with anyio.create_task_group() as tasks:
             for _ in range(users):
                 tasks.start_soon(self._user)
@@ -201,10 +217,16 @@ class Driver:
     async def _open_loop(self, loop: OpenLoop) -> None:
         rng = random.Random(f"{loop.seed}/arrivals/{self.phase}")
         share = self._plan.share
+        offsets: Iterator[int]
         offsets = islice(offsets_ns(loop.arrivals, rng), share.index, None, share.count)
         # A fixed lead: shards that begin together keep step.
         lead_ns = _TRACE_LEAD_NS if isinstance(loop.arrivals, Trace) else _LEAD_NS
         start_ns = self._clock() + lead_ns
+        self._note_beginning(start_ns)
+        passed_ns = self._reached.phases[self.phase].elapsed_ns
+        if passed_ns:  # the schedule goes on from where it was
+            start_ns -= passed_ns
+            offsets = dropwhile(lambda offset_ns: offset_ns <= passed_ns, offsets)
         schedule = (start_ns + offset_ns for offset_ns in offsets)
         self._timer = timer = make_timer(self._clock)
         try:
@@ -296,6 +318,8 @@ class Driver:
 
     def _draw(self, index: int) -> _Live:
         share = self._plan.share
+        if self._gaps:  # sessions that were cut off come first
+            index = self._gaps.get(index, index)
         plan = self._sources[self.phase].session(index * share.count + share.index)
         return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
 

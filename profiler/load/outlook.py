@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from profiler.clock import NS_PER_S, seconds_to_ns
 from profiler.load.plan import ArrivalsOf, LoadPlan, OpenLoop, load_plan
 from profiler.load.rehearsal import MOST_INTERACTIONS, Rehearsal
-from profiler.measure.records import Phase
+from profiler.measure.records import PHASES
 from profiler.workload.outlook import Arrivals, Draws, Expected, Outlook
 from profiler.workload.sessions import SessionSampler
 
@@ -33,7 +33,7 @@ def outlook(
     plan = load_plan(workload)
     latency_ns = 0 if latency_s is None else seconds_to_ns(latency_s)
     rehearsals: list[Rehearsal] = []
-    for phase in Phase:
+    for phase in PHASES:
         sampler = SessionSampler(workload, seed=workload.load.seed, stream=phase)
         rehearsals.append(Rehearsal(plan, phase, sampler.session, latency_ns=latency_ns, most=most))
     warming, measuring = rehearsals

@@ -34,16 +34,19 @@ from profiler.load.plan import (
 )
 from profiler.load.recorder import Recorder
 from profiler.measure.journal import JournalWriter
-from profiler.measure.records import End, EndReason, Run
+from profiler.measure.reached import NOTHING_REACHED
+from profiler.measure.records import IN_ORDER, End, EndReason, Resumed, Run
+from profiler.measure.syncing import Fsync
 from profiler.measure.tokens import TokenCounter, encoding_name_for_model
 from profiler.steady import steady
-from profiler.workload.sessions import SessionSampler
+from profiler.workload.sessions import SessionSampler, resumed_salt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from profiler.measure.reached import Reached
     from profiler.measure.records import Interaction, Record
     from profiler.workload.model import Workload
 
@@ -72,6 +75,21 @@ class ShardSpec:
     target_note: tuple[tuple[str, Any], ...] = ()
     tags: bool = False
     observers: tuple[str, ...] = ()
+    fsync: Fsync = Fsync.INTERVAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """What a run that ended early is gone on with: its journal, open, and how far it came."""
+
+    journal: JournalWriter
+    reached: Reached
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its intended end: nothing is left to send."""
+        end = self.reached.end
+        return end is not None and end.reason in IN_ORDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,16 +130,22 @@ def run_shard(
     spec: ShardSpec,
     companion: Callable[[Driver], AbstractAsyncContextManager[Any]] = alone,
     hooks: Hooks | None = None,
+    resumption: Resumption | None = None,
 ) -> ShardEnd:
     """Drive the shard's part of the load and write its journal. Blocks until it has ended.
+
+    With a `resumption` (`load.resume`) it goes on with that journal, and closes it.
 
     `companion` is entered on the event loop before the driver starts and left when it has ended:
     progress, signals, a conductor. Raises `JournalError` if the journal cannot be created and
     `WorkloadError` for a target that cannot be spoken to.
     """
-    journal = JournalWriter(spec.journal)
+    journal = (
+        JournalWriter(spec.journal, fsync=spec.fsync) if resumption is None else resumption.journal
+    )
+    reached = NOTHING_REACHED if resumption is None else resumption.reached
     try:
-        return _run(spec, journal, companion, hooks if hooks is not None else Hooks())
+        return _run(spec, journal, companion, hooks if hooks is not None else Hooks(), reached)
     finally:
         journal.close()
 
@@ -131,14 +155,21 @@ def _run(
     journal: JournalWriter,
     companion: Callable[[Driver], AbstractAsyncContextManager[Any]],
     hooks: Hooks,
+    reached: Reached,
 ) -> ShardEnd:
     workload = spec.workload
     encoding, _ = encoding_name_for_model(workload.target.model)
     counter = TokenCounter(encoding)
-    plan = _plan(spec)
+    plan = plan_of(spec)
     ensure_open_files(most_connections(plan))
     transport = transport_for(spec.url, http2=workload.target.http2)
-    journal.append([run_record(spec, plan, encoding, transport)])
+    salt = spec.run_id
+    if reached is NOTHING_REACHED:
+        journal.append([run_record(spec, plan, encoding, transport)])
+    else:
+        journal.append([resumed_record(reached)])
+        # An agent that remembers sessions must not meet one that was cut off a second time.
+        salt = resumed_salt(spec.run_id, reached.resumes + 1)
     recorder = Recorder(journal, counter)
     if not _may_load_meanwhile(spec.workload):
         recorder.prepare()
@@ -148,9 +179,7 @@ def _run(
         secrets=workload.target.secrets(),
         http2=workload.target.http2,
     )
-    sampler = partial(
-        SessionSampler, workload, seed=workload.load.seed, salt=spec.run_id, tags=spec.tags
-    )
+    sampler = partial(SessionSampler, workload, seed=workload.load.seed, salt=salt, tags=spec.tags)
     driver = Driver(
         plan,
         endpoint=endpoint_for(workload.target, spec.url),
@@ -161,6 +190,7 @@ def _run(
         is_stable=hooks.is_stable,
         on_start=hooks.on_start,
         on_interaction=hooks.on_interaction,
+        reached=reached,
     )
 
     async def main() -> tuple[EndReason, str | None]:
@@ -190,7 +220,8 @@ def _may_load_meanwhile(workload: Workload) -> bool:
     return workload.load.warmup > 0 and workload.target.timeout_s >= _UNHURRIED_S
 
 
-def _plan(spec: ShardSpec) -> LoadPlan:
+def plan_of(spec: ShardSpec) -> LoadPlan:
+    """Return the part of the run's load that the shard is to drive."""
     plan = shared(load_plan(spec.workload, until_stable=spec.until_stable), spec.share)
     return replace(plan, limits=replace(plan.limits, judges_target=spec.judges_target))
 
@@ -237,6 +268,18 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
             "transport": transport.value,
             **({} if spec.goodput is None else {"goodput": spec.goodput}),
         },
+    )
+
+
+def resumed_record(reached: Reached) -> Resumed:
+    """Return the line with which a resumed run goes on in its journal."""
+    anchor = ClockAnchor.now()
+    return Resumed(
+        number=reached.resumes + 1,
+        tool_version=__version__,
+        resumed_wall_ns=anchor.wall_ns,
+        resumed_monotonic_ns=anchor.monotonic_ns,
+        superseded=reached.unfinished,
     )
 
 

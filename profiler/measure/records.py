@@ -32,10 +32,19 @@ class Outcome(StrEnum):
 
 
 class Phase(StrEnum):
-    """Warm-up interactions are journaled and left out of every statistic."""
+    """Warm-up interactions are journaled and left out of every statistic.
+
+    So are those of sessions that an interruption cut off and a resumed run began anew: the journal
+    has them as they were sent, a reader as `superseded`.
+    """
 
     WARMUP = "warmup"
     MEASURE = "measure"
+    SUPERSEDED = "superseded"
+
+
+PHASES = (Phase.WARMUP, Phase.MEASURE)
+"""What a run does, in this order."""
 
 
 class Observer(StrEnum):
@@ -332,6 +341,33 @@ class Run:
     manifest: dict[str, Any] = field(default_factory=dict)
 
 
+@value
+class Began:
+    """A phase of the load began: `at_ns` on the harness clock is where its schedule has zero.
+
+    In a resumed run `elapsed_ns` of the schedule had passed before.
+    """
+
+    phase: Phase
+    at_ns: int
+    elapsed_ns: int = 0
+
+
+@value
+class Resumed:
+    """A run that had ended early goes on from here, in a new process with clocks of its own.
+
+    `number` counts from 1. The sessions `superseded` (ids) are begun anew under other ids: what was
+    journaled of them before is in no statistic.
+    """
+
+    number: int
+    tool_version: str
+    resumed_wall_ns: int
+    resumed_monotonic_ns: int
+    superseded: tuple[str, ...] = ()
+
+
 class EndReason(StrEnum):
     """Why a run ended."""
 
@@ -341,6 +377,10 @@ class EndReason(StrEnum):
     ERROR_LIMIT = "error_limit"
     INTERRUPTED = "interrupted"
     JOURNAL_FAILED = "journal_failed"
+
+
+IN_ORDER = frozenset({EndReason.COMPLETED, EndReason.DURATION, EndReason.MAX_REQUESTS})
+"""Ends that were intended: nothing of the run is left to do."""
 
 
 @value
@@ -364,5 +404,7 @@ Record = (
     | Watched
     | ObserverNote
     | DriverSample
+    | Began
+    | Resumed
     | End
 )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from profiler.clock import iso_utc
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
-from profiler.measure.records import EndReason
-from profiler.profile.burstiness import burstiness_of
+from profiler.measure.records import IN_ORDER
+from profiler.profile.burstiness import burstiness_of, merge_burstiness
 from profiler.profile.causes import with_causes
-from profiler.profile.fold import Fold, fold
+from profiler.profile.fold import Fold, Stretch, fold
 from profiler.profile.goodput import goodput_of
 from profiler.profile.joining import belated
 from profiler.profile.load import load_of_parts
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from profiler.measure.records import End
     from profiler.profile.model import Goodput
 
-_IN_ORDER = frozenset({EndReason.COMPLETED, EndReason.DURATION, EndReason.MAX_REQUESTS})
-
 
 def build_profile(journal_path: Path) -> WorkloadProfile:
     """Compute the profile of a journal file, or of the run directory that holds one.
@@ -52,7 +50,7 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
     file = journal_path / JOURNAL_NAME if journal_path.is_dir() else journal_path
     view = _read(file)
     folded = view.folded
-    part = _part(folded, _sha256(file))
+    parts = _parts(folded, _sha256(file))
     interaction = interaction_section(view)
     llm_call, models = llm_call_sections(view)
     sample = _sample(folded)
@@ -63,11 +61,11 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
         {who: block.told.numbers for who, block in folded.blocks.items()},
     )
     joint_calls = folded.joint.joint_calls(*_calls_of(view), list(folded.models))
-    load = load_of_parts(_mode(folded), _text(folded.run.load, "arrivals"), (part,))
+    load = load_of_parts(_mode(folded), _text(folded.run.load, "arrivals"), parts)
     return WorkloadProfile(
         schema_version=PROFILE_SCHEMA_VERSION,
         kind="workload_profile",
-        run=_run(folded, part),
+        run=_run(folded, parts),
         sample=sample,
         load=load,
         interaction=interaction,
@@ -93,8 +91,11 @@ def build_profile(journal_path: Path) -> WorkloadProfile:
             ledger,
         ),
         trust=trust_of(sample.succeeded, interaction, folded.loop_lag()),
-        burstiness=burstiness_of(
-            folded.asked, folded.sent, is_open=load.mode == "open", dropped=folded.dropped
+        burstiness=merge_burstiness(
+            [
+                burstiness_of(one.asked, one.sent, is_open=load.mode == "open", dropped=one.dropped)
+                for one in folded.stretches
+            ]
         ),
         goodput=_goodput(folded, load.duration_s),
     )
@@ -152,8 +153,13 @@ def _text(mapping: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _part(folded: Fold, journal: str) -> RunPart:
-    run, window_ns = folded.run, folded.window_ns
+def _parts(folded: Fold, journal: str) -> tuple[RunPart, ...]:
+    """Return a part for each process of the run: one, and one more each time it was resumed."""
+    return tuple(_part(folded, stretch, journal) for stretch in folded.stretches)
+
+
+def _part(folded: Fold, stretch: Stretch, journal: str) -> RunPart:
+    run, window_ns = folded.run, stretch.window_ns
     wall_minus_monotonic = run.started_wall_ns - run.started_monotonic_ns
     rate = run.load.get("rate_per_s")
     users = run.load.get("users")
@@ -161,21 +167,21 @@ def _part(folded: Fold, journal: str) -> RunPart:
     return RunPart(
         id=run.run_id,
         journal=journal,
-        tool_version=run.tool_version,
-        started_at=iso_utc(run.started_wall_ns),
+        tool_version=stretch.tool_version,
+        started_at=iso_utc(stretch.started_wall_ns),
         argv=run.argv,
         seeds=run.seeds,
         window_start_ns=None if window_ns is None else window_ns[0] + wall_minus_monotonic,
         window_end_ns=None if window_ns is None else window_ns[1] + wall_minus_monotonic,
         offered_rate=float(rate) if is_open and isinstance(rate, int | float) else None,
         users=users if not is_open and isinstance(users, int) else None,
-        dropped=folded.dropped,
-        interactions=folded.measured,
+        dropped=stretch.dropped,
+        interactions=stretch.sent.count,
     )
 
 
-def _run(folded: Fold, part: RunPart) -> RunInfo:
-    run = folded.run
+def _run(folded: Fold, parts: tuple[RunPart, ...]) -> RunInfo:
+    run, part = folded.run, parts[0]
     return RunInfo(
         id=part.id,
         started_at=part.started_at,
@@ -188,7 +194,8 @@ def _run(folded: Fold, part: RunPart) -> RunInfo:
         argv=run.argv,
         encoding=run.encoding,
         observers=tuple(sorted(run.observers)),
-        parts=(part,),
+        parts=parts,
+        resumed=len(parts) - 1 or None,
     )
 
 
@@ -200,7 +207,8 @@ def _sample(folded: Fold) -> SampleInfo:
         failed=dict(sorted(folded.failed.items())),
         sessions=folded.sessions.count,
         sessions_completed=folded.sessions.completed,
-        warmup_excluded=folded.warmup,
+        warmup_excluded=folded.warmup - folded.superseded,
+        superseded=folded.superseded or None,
         unmatched_events=sum(folded.unmatched.values()),
         partial=bool(reasons),
         partial_reasons=reasons,
@@ -211,6 +219,6 @@ def partial_reasons(end: End | None) -> tuple[str, ...]:
     """Say why a run did not come to its intended end; empty if it did."""
     if end is None:
         return ("the journal has no end: the run was killed, or still goes on",)
-    if end.reason in _IN_ORDER:
+    if end.reason in IN_ORDER:
         return ()
     return (end.reason.value,)

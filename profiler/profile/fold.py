@@ -23,6 +23,7 @@ from profiler.measure.records import (
     ObserverNote,
     Outcome,
     Phase,
+    Resumed,
     Run,
     StateDelta,
     StateOp,
@@ -114,6 +115,27 @@ class ToolTally:
     succeeded: int = 0
 
 
+class Stretch:
+    """What one process of a run sent, between one `resumed` event and the next."""
+
+    def __init__(self, run: Run, started_wall_ns: int, tool_version: str) -> None:
+        to_wall_ns = run.started_wall_ns - run.started_monotonic_ns
+        self.asked, self.sent = StartCounter(to_wall_ns), StartCounter(to_wall_ns)
+        self.started_wall_ns, self.tool_version = started_wall_ns, tool_version
+        self.window_ns: tuple[int, int] | None = None
+        self.dropped: int | None = None
+
+    def take(self, record: Interaction) -> None:
+        """Take a measured interaction."""
+        send, end = record.send_ns, record.end_ns
+        if self.window_ns is not None:
+            send, end = min(send, self.window_ns[0]), max(end, self.window_ns[1])
+        self.window_ns = send, end
+        self.sent.add(record.send_ns)
+        if record.intended_start_ns is not None:
+            self.asked.add(record.intended_start_ns)
+
+
 class Fold:
     """All of a journal that a profile is made of. `take` its records in order, then `close`."""
 
@@ -137,9 +159,7 @@ class Fold:
         self.failed: dict[str, int] = {}
         self.state_deltas: list[StateDelta] = []
         self.measured = self.succeeded = self.warmup = 0
-        self.window_ns: tuple[int, int] | None = None
         self.any_intended = False
-        self.dropped: int | None = None
         self.unmatched: dict[str, int] = {}
         self.client = self._block(_CLIENT, CLIENT_METRICS)
         self.blocks: dict[str, Block] = {}
@@ -152,8 +172,8 @@ class Fold:
         self.ledgers = Ledgers()
         self.rate_limits = RateLimits()
         self.comparisons = Comparisons()
-        to_wall_ns = run.started_wall_ns - run.started_monotonic_ns
-        self.asked, self.sent = StartCounter(to_wall_ns), StartCounter(to_wall_ns)
+        self.superseded = 0
+        self.stretches = [Stretch(run, run.started_wall_ns, run.tool_version)]
         self._lag = loop_lag_of(())
         self._driver: list[DriverSample] = []
         self._number = 0
@@ -180,6 +200,10 @@ class Fold:
                 self._take_driver_sample(record)
             case End():
                 self.end = record
+            case Resumed():
+                self.end = None
+                stretch = Stretch(self.run, record.resumed_wall_ns, record.tool_version)
+                self.stretches.append(stretch)
             case Run():
                 raise TypeError("a second run")
 
@@ -217,7 +241,8 @@ class Fold:
         return self._lag
 
     def _take_driver_sample(self, record: DriverSample) -> None:
-        self.dropped = record.dropped if self.dropped is None else max(self.dropped, record.dropped)
+        stretch = self.stretches[-1]
+        stretch.dropped = max(record.dropped, stretch.dropped or 0)
         self._driver.append(record)
         if len(self._driver) >= _DRIVER_BATCH:
             self.loop_lag()
@@ -226,19 +251,15 @@ class Fold:
         row = interaction_row(record)
         self.any_intended = self.any_intended or record.intended_start_ns is not None
         if record.phase is Phase.MEASURE:
-            send, end = record.send_ns, record.end_ns
-            if self.window_ns is not None:
-                send, end = min(send, self.window_ns[0]), max(end, self.window_ns[1])
-            self.window_ns = send, end
-            self.sent.add(record.send_ns)
-            if record.intended_start_ns is not None:
-                self.asked.add(record.intended_start_ns)
+            self.stretches[-1].take(record)
             if record.outcome is not Outcome.OK:
                 kind = record.outcome.value
                 # The kind is ours and bounded; error_detail, the target's text, is not used.
                 if record.error_kind is not None and record.error_kind != kind:
                     kind = f"{kind}/{record.error_kind}"
                 self.failed[kind] = self.failed.get(kind, 0) + 1
+        elif record.phase is Phase.SUPERSEDED:
+            self.superseded += 1
         if self.joiner.end(record.trace_id, record.session, row):
             self.sessions.keep(record.session)
 
@@ -267,7 +288,7 @@ class Fold:
             if inside.state_ops:
                 self.comparisons.take_operations(observer, inside.state_ops)
         if not measured:
-            self.warmup += 1
+            self.warmup += 1  # those that were superseded too: who asks takes them off
             return
         session.measured += 1
         self.measured += 1

@@ -161,7 +161,7 @@ def _check_compatible(profiles: list[WorkloadProfile]) -> None:
     twice = [
         journal
         for journal, times in Counter(
-            part.journal for profile in profiles for part in profile.run.parts
+            journal for profile in profiles for journal in {p.journal for p in profile.run.parts}
         ).items()
         if times > 1
     ]
@@ -190,8 +190,14 @@ def _merge_runs(profiles: list[WorkloadProfile]) -> RunInfo:
             "id": "+".join(ids),
             "observers": tuple(sorted(observers)),
             "parts": tuple(parts),
+            "resumed": _sum_known(profile.run.resumed for profile in profiles),
         }
     )
+
+
+def _sum_known(numbers: Iterable[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 def _merge_sample_infos(infos: list[SampleInfo]) -> SampleInfo:
@@ -206,6 +212,7 @@ def _merge_sample_infos(infos: list[SampleInfo]) -> SampleInfo:
         sessions=sum(info.sessions for info in infos),
         sessions_completed=sum(info.sessions_completed for info in infos),
         warmup_excluded=sum(info.warmup_excluded for info in infos),
+        superseded=_sum_known(info.superseded for info in infos),
         unmatched_events=sum(info.unmatched_events for info in infos),
         partial=any(info.partial for info in infos),
         partial_reasons=tuple(sorted(reasons)),

@@ -32,12 +32,14 @@ _PROFILE_AGAIN = "Compute the profile again from its journal: `agent-profiler pr
 
 
 class RunPart(Strict):
-    """One journal that went into this profile: a run, or a shard of one."""
+    """One process that went into this profile: a run, a shard of one, or where it was resumed."""
 
     id: str = Field(description="the run's id")
-    journal: str = Field(description="SHA-256 of the journal, in hex: what tells two parts apart")
+    journal: str = Field(
+        description="SHA-256 of the journal, in hex; a resumed run has several parts of one"
+    )
     tool_version: str = Field(description="version of agent-profiler that wrote the journal")
-    started_at: str = Field(description="when the run started: ISO 8601, UTC")
+    started_at: str = Field(description="when it started, or was resumed: ISO 8601, UTC")
     argv: tuple[str, ...] = Field(description="the command that ran, redacted")
     seeds: dict[str, int] = Field(description="the seed of each source of randomness")
     window_start_ns: int | None = Field(
@@ -69,7 +71,10 @@ class RunInfo(Strict):
     encoding: str = Field(description="tokenizer of every token number whose method is 'counted'")
     observers: tuple[str, ...] = Field(description="who was asked to watch, in sorted order")
     parts: tuple[RunPart, ...] = Field(
-        min_length=1, description="the journals that went in, by start"
+        min_length=1, description="the processes that went in, by start"
+    )
+    resumed: int | None = Field(
+        default=None, description="times a run that ended early was gone on with; null: never"
     )
 
 
@@ -84,6 +89,11 @@ class SampleInfo(Strict):
         description="sessions measured from the first turn to the last, every turn 'ok'"
     )
     warmup_excluded: int = Field(description="warm-up interactions: in no statistic")
+    superseded: int | None = Field(
+        default=None,
+        description="interactions of sessions that were cut off and begun anew when the run was "
+        "resumed: in no statistic; null: none",
+    )
     unmatched_events: int = Field(
         description="call and state events whose interaction never ended: in no statistic"
     )
@@ -314,6 +324,9 @@ def dump_profile(profile: WorkloadProfile) -> bytes:
     for name in ("joint_calls", "burstiness", "goodput"):
         if plain[name] is None:
             del plain[name]
+    for place, name in (("run", "resumed"), ("sample", "superseded")):
+        if plain[place][name] is None:
+            del plain[place][name]
     # As text: the bytes that orjson returns keep alive the 4 kB that they were written into.
     for name, section in sampled.items():
         if section is not None:

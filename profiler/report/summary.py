@@ -142,9 +142,19 @@ def _facts(profile: WorkloadProfile) -> tuple[tuple[str, str], ...]:
         *((("goodput", _goodput(profile.goodput)),) if profile.goodput is not None else ()),
         ("verdict", verdict),
     ]
+    if profile.run.resumed:
+        facts.append(("resumed", _resumed(profile)))
     if sample.partial:
         facts.append(("partial", "; ".join(sample.partial_reasons)))
     return tuple((name, printable(text, 400)) for name, text in facts)
+
+
+def _resumed(profile: WorkloadProfile) -> str:
+    text = plural(profile.run.resumed or 0, "time")
+    if profile.sample.superseded:
+        begun = plural(profile.sample.superseded, "interaction")
+        text += f"; {begun} of sessions that were cut off are left out: these were begun anew"
+    return text
 
 
 def _target(profile: WorkloadProfile) -> str:

@@ -118,6 +118,11 @@ def session_ids(seed: int, *, stream: str = "measure", salt: str = "") -> Iterat
     return (_uuid(f"{prefix}{index}") for index in count())
 
 
+def resumed_salt(salt: str, number: int) -> str:
+    """Return the salt of a run's sessions once it was resumed for the `number`-th time, from 1."""
+    return f"{salt}/resumed-{number}" if number else salt
+
+
 class _Seeds:
     """Names randomness: generators and numbered draws, one for each path below the root."""
 

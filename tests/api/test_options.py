@@ -11,8 +11,9 @@ from profiler.api.options import RunOptions, arguments
 from profiler.cli.app import app
 
 ONLY_ON_THE_COMMAND_LINE = {
-    # One path is printed and read; a search for the capacity makes no profile; a shard is of jobs.
-    *("quiet", "json", "workload", "shard", "start_at"),
+    # One path is printed and read; a search for the capacity makes no profile; a shard is of jobs;
+    # what is resumed has its options.
+    *("quiet", "json", "workload", "shard", "start_at", "resume"),
     *("find_capacity", "objective", "start_rate", "max_rate", "resolution", "max_steps", "settle"),
 }
 

@@ -14,7 +14,9 @@ from profiler.load.budget import Limits
 from profiler.load.driver import Driver
 from profiler.load.plan import WHOLE, ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop, Share
 from profiler.load.schedule import ConstantGaps, PoissonGaps, Process, Trace, flat
+from profiler.measure.reached import NOTHING_REACHED
 from profiler.measure.records import (
+    Began,
     ClientTokens,
     DriverSample,
     EndReason,
@@ -102,6 +104,7 @@ class FakeRecorder:
     inside: list = field(default_factory=list)
     texts: list = field(default_factory=list)
     samples: list = field(default_factory=list)
+    began: list = field(default_factory=list)
     ready_after_s: float = 0
     ready_when: tuple[int, int] | None = None  # how many had ended, and when it was
     counting: list = field(default_factory=list)  # (may it, since when)
@@ -120,6 +123,9 @@ class FakeRecorder:
 
     def put(self, *records):
         (record,) = records
+        if isinstance(record, Began):
+            self.began.append(record)
+            return
         assert isinstance(record, DriverSample)
         self.samples.append(record)
 
@@ -190,6 +196,7 @@ def drive(
     is_stable=lambda: True,
     share=WHOLE,
     on_start=lambda *_: None,
+    reached=NOTHING_REACHED,
     **limits,
 ) -> Ran:
     target = target or FakeTarget()
@@ -213,6 +220,7 @@ def drive(
             is_stable=is_stable,
             on_start=on_start,
             clock=clock,
+            reached=reached,
         )
         started_ns = clock()
         async with anyio.create_task_group() as tasks:
