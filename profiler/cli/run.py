@@ -51,6 +51,14 @@ def command(
             rich_help_panel=_TARGET,
         ),
     ] = 1.0,
+    mock_faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="It injects the faults of this plan (YAML; docs/faults.md lists them).",
+            rich_help_panel=_TARGET,
+        ),
+    ] = None,
     users: Annotated[
         int | None,
         typer.Option(help="Closed loop: so many users at a time.", rich_help_panel=_LOAD),
@@ -366,6 +374,7 @@ def command(
         "cluster": cluster,
         "shard": shard,
         "goodput": goodput,
+        "mock_faults": mock_faults,
     }
     if find_capacity and json:
         raise UsageError(
@@ -428,6 +437,7 @@ def command(
         argv=argv,
         until_stable=until_stable,
         mock_speed=mock_speed,
+        mock_faults=mock_faults,
         out=out,
         quiet=quiet,
         split=split,

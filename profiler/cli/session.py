@@ -30,7 +30,7 @@ from profiler.cli.split import NOT_SPLIT, Split
 from profiler.cli.standing import DriverStanding
 from profiler.cli.step_summary import add_step_summary
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
-from profiler.errors import InconclusiveError, JournalError, TargetUnusableError
+from profiler.errors import InconclusiveError, JournalError, TargetUnusableError, UsageError
 from profiler.load.plan import WHOLE
 from profiler.load.shard import Hooks, RunEnd, ShardSpec, run_shard
 from profiler.load.so_far import SoFar
@@ -74,6 +74,7 @@ class RunOptions:
     observing: Observing = NOTHING
     exporting: Exporting = NOWHERE
     events: Events | None = None
+    mock_faults: Path | None = None
 
     @property
     def form(self) -> Form:
@@ -123,6 +124,7 @@ def _execute(options: RunOptions) -> int:
     alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
     check_fits(observing, workload, alone=alone)
     check_alone(options.exporting, alone=alone)
+    _check_faults(options)
     if workload.target.url is None:
         from profiler.cli.mock_process import mock_path
 
@@ -164,6 +166,21 @@ def _execute(options: RunOptions) -> int:
     return EXIT_OK
 
 
+def _check_faults(options: RunOptions) -> None:
+    """Raise `UsageError` for a fault plan that no mock would follow, or that cannot be read."""
+    if options.mock_faults is None:
+        return
+    from profiler.mock.fault_plan import load_faults
+
+    load_faults(options.mock_faults)
+    if options.workload.target.url is not None:
+        raise UsageError(
+            "only the mock agent injects faults",
+            where="--mock-faults",
+            fix="Leave it out, or leave out --url and the target's url",
+        )
+
+
 def _mock(options: RunOptions, run_dir: Path) -> Any:
     """Start the mock agent; with a gateway, its LLM calls go there."""
     from profiler.cli.mock_process import mock_agent
@@ -175,6 +192,7 @@ def _mock(options: RunOptions, run_dir: Path) -> Any:
         seed=options.workload.load.seed,
         speed=options.mock_speed,
         llm_url=options.observing.mock_llm_url,
+        faults=options.mock_faults,
     )
 
 
@@ -187,6 +205,7 @@ def _mock_llm(options: RunOptions, run_dir: Path) -> Any:
         log=run_dir / MOCK_LLM_LOG_NAME,
         seed=options.workload.load.seed,
         speed=options.mock_speed,
+        faults=options.mock_faults,
     )
 
 
