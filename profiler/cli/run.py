@@ -382,6 +382,12 @@ def command(
             where="--json",
             fix="Leave it out: capacity.json is written after every step",
         )
+    if find_capacity and mock_faults is not None:
+        raise UsageError(
+            "a search has no faults",
+            where="--mock-faults",
+            fix="Leave it out: what it finds is to be the agent's own capacity",
+        )
     if not find_capacity:
         refuse_without_search(objective)
         check_goodput(goodput)

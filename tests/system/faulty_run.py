@@ -16,6 +16,7 @@ import resource
 import sys
 import threading
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,9 @@ def jumping(clock: Any, jump: Any) -> Any:
 def open_files() -> list[str]:
     """Return what each open descriptor is."""
     found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{name}"))
-        except FileNotFoundError:  # the listing's own
-            continue
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own
+            found.append(str(link.readlink()))
     return found
 
 
@@ -60,9 +59,11 @@ def run(arguments: list[str]) -> dict[str, Any]:
     async def aclose(caller: LeanCaller) -> None:
         """Close, then note which tasks there are beside this one: the run's last act."""
         await close(caller)
-        left.extend(repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task())
+        left.extend(
+            repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()
+        )
 
-    LeanCaller.aclose = aclose  # type: ignore[method-assign]
+    LeanCaller.aclose = aclose  # type: ignore[method-assign, assignment]
     time.time = jumping(time.time, JUMP_S)
     time.time_ns = jumping(time.time_ns, JUMP_S * 10**9)
     # The first event loop of a process opens a pipe that stays: libuv's own, for signals.
@@ -93,4 +94,4 @@ def run(arguments: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(sys.argv[1:])))
+    sys.stdout.write(f"{json.dumps(run(sys.argv[1:]))}\n")

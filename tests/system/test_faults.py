@@ -17,7 +17,7 @@ import pytest
 
 from tests.system.cli import ROOT, environment, json_lines, load_json
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = [pytest.mark.system, pytest.mark.unmeasured, pytest.mark.timeout(300)]
 
 INTERACTIONS = 2000
 TIMEOUT_S = 8.0
@@ -66,7 +66,7 @@ BECOMES = {
     "large": {OK},  # 10 MB of 16
     "clock_jump": {OK},  # `date` and `created` are no measure of anything
 }
-SHARES = {kind: 0.02 for kind in BECOMES} | {"stall": 0.005, "drip": 0.005}
+SHARES = dict.fromkeys(BECOMES, 0.02) | {"stall": 0.005, "drip": 0.005}
 SCHEDULED = """
   - {kind: refuse, from: 4s, for: 300ms}
   - {kind: refuse, from: 9s, for: 300ms}
@@ -82,7 +82,7 @@ def plan() -> str:
     for name, share in SHARES.items():
         if name in {"large", "endless"}:
             continue
-        keys = {"kind": name}
+        keys: dict[str, Any] = {"kind": name}
         if name.startswith("status_"):
             keys = {"kind": "status", "status": int(name.split("_")[1])}
             keys |= {"retry_after": 2} if name.endswith("retry_after") else {}
@@ -122,7 +122,7 @@ def run(tmp_path_factory) -> Outcome:
         env=environment(PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=True,
     )
     events = json_lines(folder / "run" / "journal.jsonl")
