@@ -8,6 +8,7 @@ import struct
 from contextlib import aclosing
 
 import anyio
+import anyio.lowlevel
 import httpx
 import orjson
 import pytest
@@ -375,7 +376,7 @@ async def test_the_bytes_of_an_exchange_that_failed_are_gone_without_a_collectio
         try:
             exchange = await call(caller, url, stream=False)
             assert exchange.error_kind == kind
-            await anyio.sleep(0)  # what woke us is done with, too
+            await anyio.lowlevel.checkpoint()  # what woke us is done with, too
             assert [found for found in gc.get_objects() if isinstance(found, Body)] == []
         finally:
             gc.enable()
