@@ -17,7 +17,8 @@ import uvicorn
 from profiler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    import asyncio
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from anyio.abc import TaskStatus
     from starlette.types import ASGIApp
@@ -131,16 +132,21 @@ async def listening(
     date_header: bool = True,
     grace_s: int = GRACE_S,
     lifespan: bool = False,
+    protocol: type[asyncio.Protocol] | None = None,
+    tend: Callable[[uvicorn.Server, str, int], Awaitable[None]] | None = None,
 ) -> AsyncIterator[str]:
     """Serve an application on a socket of its own; yields its URL.
 
     Without `date_header` the application's answers have theirs, as those of a proxy do. At the end
     what is being answered has `grace_s` to be finished. With `lifespan` the application is told of
-    start and end, if it wants to know. Raises `UsageError` where it then does not start.
+    start and end, if it wants to know. `protocol` takes the place of uvicorn's connections; `tend`
+    runs beside the server, told of it and of its address. Raises `UsageError` where the application
+    does not start.
     """
     bound = bind(host, port)
     config = uvicorn.Config(
         app,
+        http="auto" if protocol is None else protocol,
         log_level="warning",
         access_log=False,
         lifespan="auto" if lifespan else "off",
@@ -158,6 +164,11 @@ async def listening(
         with anyio.CancelScope(shield=True):  # ends by `stop`, which closes what is open
             await server.serve(sockets=[bound])
 
+    async def beside(tend: Callable[[uvicorn.Server, str, int], Awaitable[None]], at: int) -> None:
+        with tending:
+            await tend(server, host, at)
+
+    tending = anyio.CancelScope()
     url = url_of(bound, host)
     with plain_errors():
         async with anyio.create_task_group() as group:
@@ -168,8 +179,11 @@ async def listening(
                     bound.close()  # the server does so only when it ends
                     what = "the application did not start"
                     raise UsageError(what, where=url, fix="Its own message is in the log")
+                if tend is not None:
+                    group.start_soon(beside, tend, bound.getsockname()[1])
                 yield url
             finally:
+                tending.cancel()
                 server.stop()
 
 

@@ -36,6 +36,12 @@ Truth = Annotated[
     Path | None,
     typer.Option(help="Write what was really served to this file, as JSON Lines."),
 ]
+Faults = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Inject the faults of this plan (YAML; docs/faults.md lists them)."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same answers and durations.")]
 Speed = Annotated[float, typer.Option(help="So many times faster than life.", min=0.01)]
 Announce = Annotated[
@@ -102,6 +108,7 @@ def agent(
     ] = None,
     recordings: Recordings = None,
     truth: Truth = None,
+    faults: Faults = None,
     seed: Seed = _DEFAULT_SEED,
     speed: Speed = 1.0,
     model: Annotated[str, typer.Option(help="The model that it asks its LLM for.")] = "gpt-4o",
@@ -143,9 +150,11 @@ def agent(
     GET /metrics shows production's metrics of it to Prometheus.
     """
     from profiler.export.buckets import read_buckets
+    from profiler.mock.fault_plan import load_faults
     from profiler.mock.options import AgentOptions
     from profiler.mock.serve import serve_mocks
 
+    plan = None if faults is None else load_faults(faults)
     options = AgentOptions(
         seed=seed,
         speed=speed,
@@ -167,6 +176,7 @@ def agent(
             agent=options,
             llm=llm,
             truth=truth,
+            faults=plan,
             announce=_announcer(as_json=announce),
             exit_on_stdin_eof=until_stdin_closes,
             buckets=None if buckets is None else read_buckets(buckets),
@@ -181,6 +191,7 @@ def llm(
     port: Port = 8081,
     recordings: Recordings = None,
     truth: Truth = None,
+    faults: Faults = None,
     seed: Seed = _DEFAULT_SEED,
     speed: Speed = 1.0,
     ttft: FirstToken = _DEFAULT_TTFT_S,
@@ -197,8 +208,10 @@ def llm(
     OpenAI Chat Completions, plain and streaming. It replays recorded answers where the conversation
     matches a recording and scripted ones elsewhere, at seeded speeds, within limits if asked.
     """
+    from profiler.mock.fault_plan import load_faults
     from profiler.mock.serve import serve_llm
 
+    plan = None if faults is None else load_faults(faults)
     options = _llm_options(seed, speed, ttft, ttft_p95, gap, rpm, tpm, limit_window)
 
     async def serve() -> None:
@@ -208,6 +221,7 @@ def llm(
             conversations=recordings or (),
             llm=options,
             truth=truth,
+            faults=plan,
             announce=_announcer(as_json=announce),
             exit_on_stdin_eof=until_stdin_closes,
         )

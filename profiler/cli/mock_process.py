@@ -43,14 +43,15 @@ def mock_agent(
     seed: int,
     speed: float,
     llm_url: str | None = None,
+    faults: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Start `agent-profiler mock agent`, yield what it announced (its URLs), stop it.
 
-    With `llm_url` it calls that LLM, else one of its own. It ends by itself when its standard input
-    closes: it does not outlive us, however we end. What it complains of goes to `log`, which is
-    removed if there was nothing.
+    With `llm_url` it calls that LLM, else one of its own. `faults` is a fault plan. It ends by
+    itself when its standard input closes: it does not outlive us, however we end. What it complains
+    of goes to `log`, which is removed if there was nothing.
     """
-    options = _options(recordings, truth, seed, speed)
+    options = _options(recordings, truth, seed, speed, faults)
     if llm_url is not None:
         options += ["--llm-url", llm_url]
     fix = "Try `agent-profiler mock agent`, or give --url of an agent of your own"
@@ -60,18 +61,29 @@ def mock_agent(
 
 @contextmanager
 def mock_llm(
-    *, recordings: Sequence[Path], truth: Path, log: Path, seed: int, speed: float
+    *,
+    recordings: Sequence[Path],
+    truth: Path,
+    log: Path,
+    seed: int,
+    speed: float,
+    faults: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Start `agent-profiler mock llm`, yield what it announced, stop it: as `mock_agent` does."""
     fix = "Try `agent-profiler mock llm`, or give --upstream of a provider of your own"
-    with _mock("llm", _options(recordings, truth, seed, speed), log, fix) as announced:
+    options = _options(recordings, truth, seed, speed, faults)
+    with _mock("llm", options, log, fix) as announced:
         yield announced
 
 
-def _options(recordings: Sequence[Path], truth: Path, seed: int, speed: float) -> list[str]:
+def _options(
+    recordings: Sequence[Path], truth: Path, seed: int, speed: float, faults: Path | None
+) -> list[str]:
     options = ["--seed", str(seed), "--speed", str(speed), "--truth", str(truth)]
     for path in recordings:
         options += ["--recordings", str(path)]
+    if faults is not None:
+        options += ["--faults", str(faults)]
     return options
 
 

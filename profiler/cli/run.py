@@ -55,6 +55,14 @@ def command(
             rich_help_panel=_TARGET,
         ),
     ] = 1.0,
+    mock_faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="It injects the faults of this plan (YAML; docs/faults.md lists them).",
+            rich_help_panel=_TARGET,
+        ),
+    ] = None,
     users: Annotated[
         int | None,
         typer.Option(help="Closed loop: so many users at a time.", rich_help_panel=_LOAD),
@@ -395,12 +403,19 @@ def command(
         "cluster": cluster,
         "shard": shard,
         "goodput": goodput,
+        "mock_faults": mock_faults,
     }
     if find_capacity and json:
         raise UsageError(
             "a search has no events",
             where="--json",
             fix="Leave it out: capacity.json is written after every step",
+        )
+    if find_capacity and mock_faults is not None:
+        raise UsageError(
+            "a search has no faults",
+            where="--mock-faults",
+            fix="Leave it out: what it finds is to be the agent's own capacity",
         )
     if not find_capacity:
         refuse_without_search(objective)
@@ -457,6 +472,7 @@ def command(
         argv=argv,
         until_stable=until_stable,
         mock_speed=mock_speed,
+        mock_faults=mock_faults,
         out=out,
         quiet=quiet,
         split=split,

@@ -80,6 +80,7 @@ class RunOptions:
     events: Events | None = None
     resume: Path | None = None
     fsync: Fsync = Fsync.INTERVAL
+    mock_faults: Path | None = None
 
     @property
     def form(self) -> Form:
@@ -129,6 +130,7 @@ def _execute(options: RunOptions) -> int:
     alone = split == replace(NOT_SPLIT, start_wall_ns=split.start_wall_ns)
     check_fits(observing, workload, alone=alone)
     check_alone(options.exporting, alone=alone)
+    _check_faults(options)
     if workload.target.url is None:
         from profiler.cli.mock_process import mock_path
 
@@ -220,6 +222,21 @@ def _free_name(path: Path) -> Path:
     return free
 
 
+def _check_faults(options: RunOptions) -> None:
+    """Raise `UsageError` for a fault plan that no mock would follow, or that cannot be read."""
+    if options.mock_faults is None:
+        return
+    from profiler.mock.fault_plan import load_faults
+
+    load_faults(options.mock_faults)
+    if options.workload.target.url is not None:
+        raise UsageError(
+            "only the mock agent injects faults",
+            where="--mock-faults",
+            fix="Leave it out, or leave out --url and the target's url",
+        )
+
+
 def _mock(options: RunOptions, run_dir: Path) -> Any:
     """Start the mock agent; with a gateway, its LLM calls go there."""
     from profiler.cli.mock_process import mock_agent
@@ -231,6 +248,7 @@ def _mock(options: RunOptions, run_dir: Path) -> Any:
         seed=options.workload.load.seed,
         speed=options.mock_speed,
         llm_url=options.observing.mock_llm_url,
+        faults=options.mock_faults,
     )
 
 
@@ -243,6 +261,7 @@ def _mock_llm(options: RunOptions, run_dir: Path) -> Any:
         log=run_dir / MOCK_LLM_LOG_NAME,
         seed=options.workload.load.seed,
         speed=options.mock_speed,
+        faults=options.mock_faults,
     )
 
 

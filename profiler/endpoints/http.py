@@ -345,14 +345,22 @@ def transport_for(url: str, *, http2: bool) -> TransportKind:
 
 
 def caller_for(
-    kind: TransportKind, *, timeout_s: float, secrets: tuple[str, ...], http2: bool
+    kind: TransportKind,
+    *,
+    timeout_s: float,
+    secrets: tuple[str, ...],
+    http2: bool,
+    max_body_bytes: int | None = None,
 ) -> Caller:
-    """Return what makes the calls over a transport."""
+    """Return what makes the calls over a transport. No limit on an answer's size: the usual one."""
+    most = MAX_BODY_BYTES if max_body_bytes is None else max_body_bytes
     match kind:
         case TransportKind.LEAN:
-            return LeanCaller(timeout_s=timeout_s, secrets=secrets)
+            return LeanCaller(timeout_s=timeout_s, secrets=secrets, max_body_bytes=most)
         case TransportKind.HTTPX:
-            return HttpxCaller(timeout_s=timeout_s, secrets=secrets, http2=http2)
+            return HttpxCaller(
+                timeout_s=timeout_s, secrets=secrets, max_body_bytes=most, http2=http2
+            )
         case _:
             assert_never(kind)
 

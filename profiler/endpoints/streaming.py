@@ -258,8 +258,12 @@ class ResponseBody(httpx.AsyncByteStream):
         )
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback knows this frame: no cycle for the collector
 
     async def _wait(self) -> None:
         """Wait until something changes, with the read timeout."""

@@ -231,7 +231,12 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 if failure is None:
                     return received
                 if not isinstance(failure, StaleError):
-                    raise failure
+                    try:
+                        raise failure
+                    finally:
+                        # Its traceback knows this frame: with these it would be in a cycle, and
+                        # the sink with all of its bytes would stay until a collection.
+                        del failure, received
                 stamps.retried += 1
                 connection = None
         except httpx.RequestError as exc:

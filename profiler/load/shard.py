@@ -178,6 +178,7 @@ def _run(
         timeout_s=workload.target.timeout_s,
         secrets=workload.target.secrets(),
         http2=workload.target.http2,
+        max_body_bytes=workload.target.max_answer_bytes,
     )
     sampler = partial(SessionSampler, workload, seed=workload.load.seed, salt=salt, tags=spec.tags)
     driver = Driver(

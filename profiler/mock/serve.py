@@ -19,6 +19,9 @@ import anyio.to_thread
 from profiler.mock.agent import Agent
 from profiler.mock.agent_http import agent_app
 from profiler.mock.chat import Counters
+from profiler.mock.fault_plan import Draw, FaultPlan
+from profiler.mock.fault_wire import FaultyConnection
+from profiler.mock.faults import Faulty
 from profiler.mock.llm import LlmServer
 from profiler.mock.llm_client import LlmClient
 from profiler.mock.matcher import Matcher
@@ -35,7 +38,10 @@ from profiler.workload.conversations import read_conversations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from starlette.types import ASGIApp
 
     from profiler.export.board import Buckets
 
@@ -81,13 +87,14 @@ async def running_mocks(
     agent: AgentOptions | None = None,
     llm: LlmOptions | None = None,
     truth: Path | None = None,
+    faults: FaultPlan | None = None,
     buckets: Buckets | None = None,
 ) -> AsyncIterator[MockUrls]:
     """Run the mock agent and its own mock LLM, both listening when the body begins.
 
     With `llm_url` (an OpenAI base URL: a gateway, a provider) the agent calls that one, and no mock
-    LLM is run. `buckets` are its metrics'. Port 0 takes a free one. Raises `UsageError` for a port
-    that is taken.
+    LLM is run. `buckets` are its metrics'. `faults` are injected into both. Port 0 takes a free
+    one. Raises `UsageError` for a port that is taken.
     """
     options = agent if agent is not None else AgentOptions()
     async with AsyncExitStack() as stack:
@@ -103,7 +110,9 @@ async def running_mocks(
                 counters=counters,
                 truth=log,
             )
-            own_llm = await stack.enter_async_context(listening(server.app, host, llm_port))
+            own_llm = await stack.enter_async_context(
+                _serving(server.app, host, llm_port, plan=faults, of="llm", truth=log)
+            )
         client = LlmClient(
             llm_url if llm_url is not None else f"{own_llm}/v1",
             timeout_s=options.llm_timeout_s,
@@ -121,7 +130,9 @@ async def running_mocks(
             llm=client,
         )
         app = agent_app(mock_agent, log, _slots(options), buckets)
-        url = await stack.enter_async_context(listening(app, host, port))
+        url = await stack.enter_async_context(
+            _serving(app, host, port, plan=faults, of="agent", truth=log)
+        )
         yield MockUrls(agent=url, llm=f"{own_llm}/v1" if own_llm is not None else None)
 
 
@@ -133,6 +144,7 @@ async def running_llm(
     conversations: Sequence[Path] = (),
     llm: LlmOptions | None = None,
     truth: Path | None = None,
+    faults: FaultPlan | None = None,
 ) -> AsyncIterator[MockUrls]:
     """Run the mock LLM alone."""
     async with AsyncExitStack() as stack:
@@ -146,7 +158,9 @@ async def running_llm(
             counters=counters,
             truth=log,
         )
-        url = await stack.enter_async_context(listening(server.app, host, port))
+        url = await stack.enter_async_context(
+            _serving(server.app, host, port, plan=faults, of="llm", truth=log)
+        )
         yield MockUrls(agent=None, llm=f"{url}/v1")
 
 
@@ -160,6 +174,7 @@ async def serve_mocks(
     agent: AgentOptions | None = None,
     llm: LlmOptions | None = None,
     truth: Path | None = None,
+    faults: FaultPlan | None = None,
     buckets: Buckets | None = None,
     announce: Callable[[MockUrls], None] | None = None,
     exit_on_stdin_eof: bool = False,
@@ -181,6 +196,7 @@ async def serve_mocks(
             agent=agent,
             llm=llm,
             truth=truth,
+            faults=faults,
             buckets=buckets,
         ) as urls,
     ):
@@ -196,6 +212,7 @@ async def serve_llm(
     conversations: Sequence[Path] = (),
     llm: LlmOptions | None = None,
     truth: Path | None = None,
+    faults: FaultPlan | None = None,
     announce: Callable[[MockUrls], None] | None = None,
     exit_on_stdin_eof: bool = False,
     handle_signals: bool = True,
@@ -204,12 +221,29 @@ async def serve_llm(
     async with (
         stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
         running_llm(
-            host=host, port=port, conversations=conversations, llm=llm, truth=truth
+            host=host, port=port, conversations=conversations, llm=llm, truth=truth, faults=faults
         ) as urls,
     ):
         if announce is not None:
             announce(urls)
         await stop.wait()
+
+
+def _serving(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    plan: FaultPlan | None,
+    of: str,
+    truth: TruthLog | None,
+) -> AbstractAsyncContextManager[str]:
+    """Serve a mock's application, with the faults that are planned for it."""
+    faults = () if plan is None else plan.agent if of == "agent" else plan.llm
+    if plan is None or not faults:
+        return listening(app, host, port)
+    faulty = Faulty(app, Draw(faults, seed=plan.seed, of=of), of=of, truth=truth)
+    return listening(faulty, host, port, protocol=FaultyConnection, tend=faulty.refuse)
 
 
 def _slots(options: AgentOptions) -> Slots | None:

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from profiler.workload.expressions import JmesPath
 from profiler.workload.near import did_you_mean
-from profiler.workload.units import duration_s
+from profiler.workload.units import duration_s, size_bytes
 
 UNKNOWN_KEY = "unknown_key"
 PROBLEM = "problem"
@@ -71,6 +71,17 @@ def _positive_duration(value: Any) -> float:
     return seconds
 
 
+def _positive_size(value: Any) -> int:
+    fix = "Write it like 64MB or 512KiB"
+    try:
+        size = size_bytes(value)
+    except ValueError as exc:
+        raise problem(str(exc), fix) from exc
+    if size == 0:
+        raise problem("the size is zero", fix)
+    return size
+
+
 def _jmespath(value: str) -> JmesPath:
     try:
         return JmesPath.parse(value)
@@ -92,6 +103,8 @@ Duration = Annotated[float, BeforeValidator(_duration)]
 """Seconds, 0 or more."""
 PositiveDuration = Annotated[float, BeforeValidator(_positive_duration)]
 """Seconds, more than 0."""
+PositiveSize = Annotated[int, BeforeValidator(_positive_size)]
+"""Bytes, more than 0."""
 Text = Annotated[StrictStr, AfterValidator(_text)]
 """A string with something in it."""
 JmesPathText = Annotated[Text, AfterValidator(_jmespath_text)]

@@ -20,7 +20,7 @@ from pydantic import (
 from profiler.workload.google_adk import GoogleAdk  # noqa: TC001 - pydantic reads it
 from profiler.workload.http_json import HttpJson  # noqa: TC001 - as above
 from profiler.workload.secrets import EnvText, check_url, shown_url, url_secrets
-from profiler.workload.strict import PositiveDuration, Strict, Text, problem
+from profiler.workload.strict import PositiveDuration, PositiveSize, Strict, Text, problem
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CREDENTIAL_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
@@ -100,6 +100,7 @@ class Target(Strict):
     http2: StrictBool = False
     header_texts: dict[str, FromEnvironment] = Field(default_factory=dict, alias="headers")
     timeout_s: PositiveDuration = Field(default=_DEFAULT_TIMEOUT_S, alias="timeout")
+    max_answer_bytes: PositiveSize | None = Field(default=None, alias="max_answer")
     openai_responses: OpenAiResponses | None = None
     anthropic_messages: AnthropicMessages | None = None
     http_json: HttpJson | None = None

@@ -8,6 +8,16 @@ from typing import Any
 
 _SECONDS_IN = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?\s*")
+_BYTES_IN = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+_SIZE = re.compile(r"\s*(\d+)\s*(B|kB|MB|GB|KiB|MiB|GiB)\s*")
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:/\s*(s|min|m|h))?\s*")
 
 
@@ -19,6 +29,16 @@ def duration_s(value: Any) -> float:
     if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
         return float(found[1]) * _SECONDS_IN[found[2] or "s"]
     msg = f"{value!r} is not a duration"
+    raise ValueError(msg)
+
+
+def size_bytes(value: Any) -> int:
+    """Read a size into bytes; a bare whole number is bytes. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and (found := _SIZE.fullmatch(value)):
+        return int(found[1]) * _BYTES_IN[found[2]]
+    msg = f"{value!r} is not a size"
     raise ValueError(msg)
 
 

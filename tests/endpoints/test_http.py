@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 from contextlib import aclosing
 
 import anyio
+import anyio.lowlevel
 import httpx
 import orjson
 import pytest
@@ -14,6 +16,7 @@ import respx
 
 from profiler.clock import monotonic_ns
 from profiler.endpoints import http
+from profiler.endpoints.body import Body
 from profiler.endpoints.exchange import Exchange
 from profiler.endpoints.failures import classify
 from profiler.endpoints.http import (
@@ -346,3 +349,34 @@ async def test_a_session_that_cannot_be_opened_is_a_failed_interaction(kind):
         exchange = await caller.call(opening_endpoint(url).begin("ours"), "Hi", {})
     assert (exchange.outcome, exchange.error_kind) == (Outcome.HTTP_5XX, "setup_http_503")
     assert (exchange.error_detail, exchange.http_status) == ("full", 503)
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        ((head(content_length="100000"), b" " * 50_000), "invalid_http"),  # then it closes
+        ((head(content_length="100000"), b" " * 90_000), "body_too_large"),
+        ((head(transfer_encoding="chunked"), b"5\r\nHello\r\nfoul"), "invalid_http"),
+    ],
+)
+async def test_the_bytes_of_an_exchange_that_failed_are_gone_without_a_collection(parts, kind):
+    """They may be 64 MB, and a run lets the collector look for cycles but seldom."""
+
+    async def broken(stream, _):
+        for part in parts:
+            await stream.send(part)
+        await stream.aclose()
+
+    async with (
+        hostile(broken) as url,
+        aclosing(LeanCaller(timeout_s=5, max_body_bytes=60_000)) as caller,
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            exchange = await call(caller, url, stream=False)
+            assert exchange.error_kind == kind
+            await anyio.lowlevel.checkpoint()  # what woke us is done with, too
+            assert [found for found in gc.get_objects() if isinstance(found, Body)] == []
+        finally:
+            gc.enable()

@@ -158,3 +158,15 @@ scenarios:
     variables: {x: {csv: a/o.csv, column: id}, y: {csv: b/o.csv, column: id}}
 """)
     assert set(workload.data_digests()) == {"o.csv", "b/o.csv"}
+
+
+def test_the_longest_answer_is_a_size_and_part_of_no_digest_where_it_is_left_out(load: Any) -> None:
+    def workload(answer: str) -> Any:
+        return load(ONE_SCENARIO + f"target: {{{answer}}}\n")
+
+    assert workload("max_answer: 16MB").target.max_answer_bytes == 16_000_000
+    assert workload("").target.max_answer_bytes is None
+    assert workload("").digest() == load(ONE_SCENARIO).digest()
+    for wrong in ("0", "big"):
+        with pytest.raises(WorkloadError, match="max_answer"):
+            workload(f"max_answer: {wrong}")

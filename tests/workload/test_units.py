@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from profiler.workload.units import duration_s, rate_per_s
+from profiler.workload.units import duration_s, rate_per_s, size_bytes
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,17 @@ def test_what_is_no_quantity_is_refused(written: Any) -> None:
 def test_negative_and_endless_numbers_are_refused(number: Any) -> None:
     with pytest.raises(ValueError, match="finite"):
         duration_s(number)
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("64MB", 64_000_000), ("512 KiB", 524_288), ("1GiB", 1_073_741_824), ("7B", 7), (4096, 4096)],
+)
+def test_sizes_are_read_as_people_write_them(written: Any, size: int) -> None:
+    assert size == size_bytes(written)
+
+
+@pytest.mark.parametrize("written", ["", "big", "-1MB", "1.5MB", "64", "64mb", None, True, -1, 1.0])
+def test_what_is_no_size_is_refused(written: Any) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        size_bytes(written)
