@@ -27,6 +27,7 @@ from profiler.endpoints.stamps import Stamps
 from profiler.endpoints.transport import LeanTransport
 from profiler.errors import UsageError
 from profiler.measure.records import Outcome
+from profiler.redaction import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 USER_AGENT = f"agent-profiler/{__version__}"
 CONNECT_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
-_SHORTEST_SECRET = 6
 _OK_UNTIL = 300
 _NO_REPLY = Reply()
 
@@ -149,7 +149,7 @@ class LeanCaller:
     ) -> None:
         self._timeout_s = timeout_s
         self._connect_timeout_s = min(CONNECT_TIMEOUT_S, timeout_s)
-        self._secrets = _worth_hiding(secrets)
+        self._secrets = secrets
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._transport = transport if transport is not None else LeanTransport(clock=clock)
@@ -230,7 +230,7 @@ class HttpxCaller:
         http2: bool = False,
     ) -> None:
         self._timeout_s = timeout_s
-        self._secrets = _worth_hiding(secrets)
+        self._secrets = secrets
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._transport = transport
@@ -369,14 +369,13 @@ def proxy_for(url: str) -> str | None:
     return None if not proxy or proxy_bypass(parts.host) else proxy
 
 
-def _worth_hiding(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-
-
 def _without_secrets(exchange: Exchange, secrets: tuple[str, ...]) -> Exchange:
-    detail = exchange.error_detail
-    if detail is None or not any(secret in detail for secret in secrets):
+    """Return an exchange whose words are fit for a journal: servers quote keys in their errors."""
+    kind, detail = exchange.error_kind, exchange.error_detail
+    if kind is None and detail is None:
         return exchange
-    for secret in secrets:
-        detail = detail.replace(secret, "[redacted]")
-    return replace(exchange, error_detail=detail)
+    return replace(
+        exchange,
+        error_kind=None if kind is None else hidden(kind, secrets),
+        error_detail=None if detail is None else hidden(detail, secrets),
+    )

@@ -133,6 +133,7 @@ def _run(
     hooks: Hooks,
 ) -> ShardEnd:
     workload = spec.workload
+    workload.target.remember_secrets()  # a worker was told them by its spec alone
     encoding, _ = encoding_name_for_model(workload.target.model)
     counter = TokenCounter(encoding)
     plan = _plan(spec)

@@ -63,9 +63,11 @@ def load_workload(
     data.setdefault("name", path.stem)
     context = {"base": path.parent, "environ": environ, "tables": {}}
     try:
-        return Workload.model_validate(data, context=context)
+        workload = Workload.model_validate(data, context=context)
     except ValidationError as exc:
         raise _first_error(document, given, exc) from exc
+    workload.target.remember_secrets()
+    return workload
 
 
 def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from profiler.errors import UsageError
+from profiler.redaction import KEYS, NAMED_KEY, NAMED_KEY_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,22 +30,6 @@ KINDS = {
 }
 
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@\w[\w-]*(?:\.[\w-]+)+")
-_KEYS = re.compile(
-    r"""-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
-    | (?<![\w-])(?:
-        (?:sk|pk|rk)[-_][\w-]{16,}          # OpenAI, Anthropic, Stripe
-      | gh[pousr]_\w{20,} | github_pat_\w{20,} | glpat-[\w-]{16,} | hf_\w{20,}
-      | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[\w-]{35} | xox[abeprs]-[\w-]{10,}
-      | eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*    # JSON Web Token
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_NAMED_KEY = re.compile(
-    r"""(?i:\b(bearer\s+|(?:api[_ -]?key|access[_ -]?token|auth[_ -]?token|secret|password|passwd)
-    ["']?\s*[:=]\s*["']?))([^\s"',;\[]{6,})""",
-    re.VERBOSE,
-)
-_NAMED_KEY_HINT = re.compile(r"(?i)bearer|key|token|secret|passw")
 _DIGITS = re.compile(r"\d{6}|\d[ ()./-]{1,3}\d")
 _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,}(?!\w)")
 _CARD_DIGITS = range(13, 20)
@@ -76,9 +61,9 @@ class Redactor:
             text = self._replaced(pattern, OWN, text)
         if "@" in text:
             text = self._replaced(_EMAIL, EMAIL, text)
-        text = self._replaced(_KEYS, KEY, text)
-        if _NAMED_KEY_HINT.search(text):
-            text = _NAMED_KEY.sub(self._named_key, text)
+        text = self._replaced(KEYS, KEY, text)
+        if NAMED_KEY_HINT.search(text):
+            text = NAMED_KEY.sub(self._named_key, text)
         if _DIGITS.search(text):
             text = _CARD.sub(self._cards, text)
             text = _PHONE.sub(self._phone, text)
