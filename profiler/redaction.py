@@ -1,7 +1,8 @@
 """What must not be written down: secrets that this process was told, and what looks like a key.
 
-Everything that may quote others (an error's detail, a message, a traceback) passes `hidden`. A text that was cut off may end within a secret: its beginning goes, too. Secrets of fewer than
-`SHORTEST` characters stay, for they would be found in ordinary words.
+Everything that may quote others (an error's detail, a message, a traceback) passes `hidden`. A text
+that was cut off may end within a secret: its beginning goes, too. Secrets of fewer than `SHORTEST`
+characters stay, for they would be found in ordinary words.
 """
 
 from __future__ import annotations

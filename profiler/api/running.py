@@ -55,7 +55,8 @@ def run(workload: str | Path | Mapping[str, Any], **options: Unpack[RunOptions])
     `workload` is a file, the name of a shipped workload (`airline`, `support`, `smoke`), or a
     mapping with a workload file's keys, which is kept in the run's directory (paths in it are
     best absolute; URLs and headers that hold secrets stand there as `${AGENT_PROFILER_SECRET_1}`).
-    Options are those of `agent-profiler run` (`profiler.api.RunOptions`). Files go to `out`, else to `results/<workload>-<date>-<time>`.
+    Options are those of `agent-profiler run` (`profiler.api.RunOptions`). Files go to
+    `out`, else to `results/<workload>-<date>-<time>`.
 
     The profile is returned also where the harness was the bottleneck or numbers are not stable:
     `profile.trust.verdict` and `profile.sample.partial` say so. Raises `UsageError` for wrong

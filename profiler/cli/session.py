@@ -19,6 +19,7 @@ from profiler.cli.files import (
     MOCK_LLM_LOG_NAME,
     MOCK_LOG_NAME,
     PROFILE_NAME,
+    TEXTS_NAME,
     TRUTH_NAME,
     forget_unbegun,
     new_run_dir,
@@ -31,6 +32,7 @@ from profiler.cli.standing import DriverStanding
 from profiler.cli.step_summary import add_step_summary
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import InconclusiveError, JournalError, TargetUnusableError
+from profiler.load.meter import ENDS
 from profiler.load.plan import WHOLE
 from profiler.load.shard import Hooks, RunEnd, ShardSpec, run_shard
 from profiler.load.so_far import SoFar
@@ -47,12 +49,18 @@ if TYPE_CHECKING:
     from profiler.cli.exporting import Exporter
     from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
+    from profiler.load.meter import Meter
     from profiler.measure.records import Record
     from profiler.profile.model import WorkloadProfile
     from profiler.profile.stability import RunningStability
     from profiler.workload.model import Workload
 
 EXIT_OK, EXIT_INTERRUPTED = 0, 130
+_REMEDIES = {
+    EndReason.MAX_COST: "raise --max-cost for more",
+    EndReason.MAX_TOKENS: "raise --max-tokens for more",
+    EndReason.UNMETERED: "see docs/safety.md",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,9 @@ class RunOptions:
     observing: Observing = NOTHING
     exporting: Exporting = NOWHERE
     events: Events | None = None
+    meter: Meter | None = None
+    save_text: bool = False
+    redact: tuple[str, ...] = ()
 
     @property
     def form(self) -> Form:
@@ -156,6 +167,11 @@ def _execute(options: RunOptions) -> int:
         raise _unusable(workload, url, run_dir, ended.detail)
     if ended.reason is EndReason.INTERRUPTED:
         return EXIT_INTERRUPTED
+    if ended.reason in ENDS:
+        raise InconclusiveError(
+            f"the run ended early: {ended.detail or ended.reason.value}",
+            fix=f"{run_dir / PROFILE_NAME} has what is there; {_REMEDIES[ended.reason]}",
+        )
     if ended.lost:
         raise InconclusiveError(
             "; ".join(ended.lost), fix=f"{run_dir / PROFILE_NAME} has what is there, marked partial"
@@ -240,6 +256,9 @@ def _run(
         target_note=(("mock", mock),) if options.workload.target.url is None else (),
         tags=options.observing.tags,
         observers=options.observing.names,
+        meter=options.meter,
+        texts=run_dir / TEXTS_NAME if options.save_text else None,
+        redact=options.redact,
     )
     if crew is not None:
         from profiler.cli.shards import run_shards
@@ -257,7 +276,7 @@ def _run(
         on_interaction=feed,
         is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
     )
-    watching = _watching(options, upstream, feed, so_far, exporter)
+    watching = _watching(options, upstream, feed, _seen_by(so_far, options.meter), exporter)
     if watching is not None:
         hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
     end = run_shard(
@@ -289,11 +308,23 @@ def _both(first: Ended, second: Ended) -> Ended:
     return ended
 
 
+def _seen_by(so_far: SoFar, meter: Meter | None) -> Callable[[Record], None]:
+    """Return who is told of what observers record."""
+    if meter is None:
+        return so_far.see
+
+    def see(record: Record) -> None:
+        so_far.see(record)
+        meter.see(record)
+
+    return see
+
+
 def _watching(
     options: RunOptions,
     upstream: str | None,
     then: Ended,
-    so_far: SoFar,
+    saw: Callable[[Record], None],
     exporter: Exporter | None,
 ) -> Watching | None:
     """Return what runs the observers, None for a run that is watched from outside only."""
@@ -303,9 +334,7 @@ def _watching(
 
     say = _sayer(options)
     also = (lambda *_: None) if exporter is None else exporter.take
-    return Watching(
-        options.observing, upstream=upstream, then=then, saw=so_far.see, say=say, also=also
-    )
+    return Watching(options.observing, upstream=upstream, then=then, saw=saw, say=say, also=also)
 
 
 @asynccontextmanager

@@ -42,6 +42,7 @@ async def interact(
         timeout_s=target.timeout_s,
         secrets=target.secrets(),
         http2=target.http2,
+        run="init",
     )
     answer = Answer()
     try:

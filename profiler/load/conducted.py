@@ -12,6 +12,7 @@ import anyio
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import AgentProfilerError
 from profiler.load.lines import Lines
+from profiler.load.meter import ENDS
 from profiler.load.tally import Row, Tally, row_of, to_json
 from profiler.measure.records import EndReason, Interaction, Outcome
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from profiler.load.conductor import Stand
     from profiler.load.driver import Driver
+    from profiler.load.meter import Meter
     from profiler.measure.records import Record
 
 CONNECT_TIMEOUT_S = 20.0
@@ -35,8 +37,11 @@ class Conducted:
     goes away, the shard stops, its journal intact: nobody is left to stop it otherwise.
     """
 
-    def __init__(self, stand: Stand, shard: int, *, tells_rows: bool = False) -> None:
+    def __init__(
+        self, stand: Stand, shard: int, *, tells_rows: bool = False, meter: Meter | None = None
+    ) -> None:
         self._stand = stand
+        self._meter = meter
         self._shard = shard
         self._tells_rows = tells_rows
         self._rows: list[Row] = []
@@ -51,6 +56,8 @@ class Conducted:
         """Take note of an interaction that ended."""
         outcome = interaction.outcome
         self._tally.count(outcome, interaction.phase, interaction.error_detail)
+        if self._meter is not None:
+            self._meter.take(interaction, inside)
         if outcome is not Outcome.OK:
             self._urgent.set()
         if self._tells_rows and (row := row_of(interaction, inside)) is not None:
@@ -110,7 +117,10 @@ class Conducted:
         self._stop(driver, EndReason.INTERRUPTED)
 
     def _stop(self, driver: Driver, reason: EndReason) -> None:
-        driver.stop(reason)
+        if reason in ENDS:
+            driver.let_end(reason, None)
+        else:
+            driver.stop(reason)
         self._stopped.set()
         self._go.set()
 
@@ -133,4 +143,6 @@ class Conducted:
     def _told(self, driver: Driver) -> dict[str, Any]:
         self._tally.in_flight = driver.watch.in_flight
         self._tally.phase = driver.phase
+        if self._meter is not None:
+            self._tally.meter(self._meter.spent)
         return to_json(self._tally)

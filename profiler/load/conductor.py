@@ -20,6 +20,7 @@ from anyio.abc import SocketAttribute
 from profiler.clock import NS_PER_S
 from profiler.errors import AgentProfilerError, UsageError
 from profiler.load.lines import Lines
+from profiler.load.meter import NO_LIMIT, SpendLimits, over
 from profiler.load.tally import Row, Tally, from_json, together, verdict
 from profiler.measure.records import EndReason, Phase
 
@@ -56,8 +57,11 @@ class Conductor:
     `on_rows` is told what shards with `until_stable` say of their interactions.
     """
 
-    def __init__(self, shards: int, *, error_limit: float | None) -> None:
+    def __init__(
+        self, shards: int, *, error_limit: float | None, limits: SpendLimits = NO_LIMIT
+    ) -> None:
         self._expected = shards
+        self._limits = limits
         self._error_limit = error_limit
         self.on_rows: Callable[[list[Row]], None] = lambda _: None
         self._token = secrets.token_hex(16)
@@ -127,7 +131,7 @@ class Conductor:
         self._tell_all({"say": "start", "wall_ns": start_ns})
 
     def stop(self, reason: EndReason, detail: str | None = None) -> None:
-        """Have all shards end at once. The first reason stays."""
+        """Have all shards end: at once, or once what is under way has. The first reason stays."""
         if self.reason is None:
             self.reason, self.detail = reason, detail
             self._all_ready.set()
@@ -224,6 +228,8 @@ class Conductor:
     def _note_tally(self, shard: int, tally: Tally) -> None:
         self._tallies[shard] = tally
         total = self.tally
+        if (spent := over(total.spent, self._limits)) is not None:
+            self.stop(*spent)
         failed = total.warmup_failed + total.failed
         if failed > self._failed:
             self._failed = failed

@@ -33,6 +33,7 @@ from profiler.load.plan import (
     shared,
 )
 from profiler.load.recorder import Recorder
+from profiler.load.texts import TextLog
 from profiler.measure.journal import JournalWriter
 from profiler.measure.records import End, EndReason, Run
 from profiler.measure.tokens import TokenCounter, encoding_name_for_model
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from profiler.load.meter import Meter
     from profiler.measure.records import Interaction, Record
-    from profiler.workload.model import Workload
+    from profiler.workload.model import Load, Workload
 
 _UNHURRIED_S = 5.0
 """A timeout so long that half a second in which the event loop stands still breaks none."""
@@ -57,7 +59,8 @@ class ShardSpec:
 
     `judges_target` is false where a conductor says when the target is of no use. A pickled spec
     holds the secrets of its workload. `tags`: taggable texts carry a marker. `observers` are those
-    that watch beside client and response.
+    that watch beside client and response. `texts` is where what was said goes, without what
+    `redact` matches; None: nowhere.
     """
 
     workload: Workload
@@ -72,6 +75,9 @@ class ShardSpec:
     target_note: tuple[tuple[str, Any], ...] = ()
     tags: bool = False
     observers: tuple[str, ...] = ()
+    meter: Meter | None = None
+    texts: Path | None = None
+    redact: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +154,9 @@ def _run(
         timeout_s=workload.target.timeout_s,
         secrets=workload.target.secrets(),
         http2=workload.target.http2,
+        run=spec.run_id,
     )
+    texts = None if spec.texts is None else TextLog(spec.texts, patterns=spec.redact)
     sampler = partial(
         SessionSampler, workload, seed=workload.load.seed, salt=spec.run_id, tags=spec.tags
     )
@@ -161,7 +169,10 @@ def _run(
         warmup=sampler(stream="warmup"),
         is_stable=hooks.is_stable,
         on_start=hooks.on_start,
-        on_interaction=hooks.on_interaction,
+        on_interaction=_metered(spec, hooks),
+        on_texts=None if texts is None else texts.put,
+        # Of several shards, the conductor says when it is enough.
+        spent_out=spec.meter.over if spec.meter is not None and spec.judges_target else None,
     )
 
     async def main() -> tuple[EndReason, str | None]:
@@ -176,11 +187,26 @@ def _run(
             reason, detail = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
         finally:
             recorder.close()
+            if texts is not None:
+                texts.close()
     if recorder.failure is None:  # the end comes after all that was still to be counted
         recorder.put(End(at_ns=monotonic_ns(), reason=reason, detail=detail))
     if recorder.failure is not None:
         reason, detail = EndReason.JOURNAL_FAILED, str(recorder.failure)
     return ShardEnd(reason=reason, detail=detail, answered=driver.budget.answered)
+
+
+def _metered(spec: ShardSpec, hooks: Hooks) -> Callable[[Interaction, tuple[Record, ...]], None]:
+    """Return the hook that also adds up what is spent; under a conductor, its shard does."""
+    meter = spec.meter
+    if meter is None or not spec.judges_target:
+        return hooks.on_interaction
+
+    def ended(interaction: Interaction, inside: tuple[Record, ...]) -> None:
+        meter.take(interaction, inside)
+        hooks.on_interaction(interaction, inside)
+
+    return ended
 
 
 def _may_load_meanwhile(workload: Workload) -> bool:
@@ -228,6 +254,7 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
             "duration_s": load.duration_s,
             "warmup": load.warmup,
             "error_limit": load.error_limit,
+            **_caution(load),
             "until_stable": spec.until_stable,
         },
         encoding=encoding,
@@ -239,6 +266,17 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
             **({} if spec.goodput is None else {"goodput": spec.goodput}),
         },
     )
+
+
+def _caution(load: Load) -> dict[str, Any]:
+    """Return what limits a run for the target's sake and the spender's, as far as it is set."""
+    said = {
+        "ramp_up_s": load.ramp_up_s,
+        "max_cost_usd": None if load.max_cost_usd is None else str(load.max_cost_usd),
+        "max_tokens": load.max_tokens,
+        "backoff": None if load.backoff else False,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def this_host() -> dict[str, Any]:

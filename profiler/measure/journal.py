@@ -20,6 +20,7 @@ from profiler.errors import JournalError
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.records import (
     SCHEMA_VERSION,
+    Backoff,
     ClientTokens,
     DriverSample,
     End,
@@ -56,6 +57,7 @@ _EVENTS: dict[str, type[Any]] = {
     "watched": Watched,
     "observer_note": ObserverNote,
     "driver": DriverSample,
+    "backoff": Backoff,
     "end": End,
 }
 

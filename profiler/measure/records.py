@@ -312,6 +312,19 @@ class DriverSample:
 
 
 @value
+class Backoff:
+    """The driver starts nothing until `until_ns`, for the last `answers` all were 429 or 503.
+
+    `is_asked`: the target said how long, by `retry-after`.
+    """
+
+    at_ns: int
+    until_ns: int
+    answers: int
+    is_asked: bool = False
+
+
+@value
 class Run:
     """The first line of a journal."""
 
@@ -340,6 +353,9 @@ class EndReason(StrEnum):
     MAX_REQUESTS = "max_requests"
     ERROR_LIMIT = "error_limit"
     INTERRUPTED = "interrupted"
+    MAX_COST = "max_cost"
+    MAX_TOKENS = "max_tokens"
+    UNMETERED = "unmetered"
     JOURNAL_FAILED = "journal_failed"
 
 
@@ -364,5 +380,6 @@ Record = (
     | Watched
     | ObserverNote
     | DriverSample
+    | Backoff
     | End
 )

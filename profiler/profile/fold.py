@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from profiler.errors import ProfileError
 from profiler.measure.records import (
     NO_TRACE,
+    Backoff,
     DriverSample,
     End,
     Interaction,
@@ -140,6 +141,7 @@ class Fold:
         self.window_ns: tuple[int, int] | None = None
         self.any_intended = False
         self.dropped: int | None = None
+        self.backed_off_ns = 0
         self.unmatched: dict[str, int] = {}
         self.client = self._block(_CLIENT, CLIENT_METRICS)
         self.blocks: dict[str, Block] = {}
@@ -178,6 +180,8 @@ class Fold:
                 self.watches.take_note(record)
             case DriverSample():
                 self._take_driver_sample(record)
+            case Backoff():
+                self.backed_off_ns += record.until_ns - record.at_ns
             case End():
                 self.end = record
             case Run():

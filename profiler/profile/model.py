@@ -51,6 +51,9 @@ class RunPart(Strict):
     )
     users: int | None = Field(description="concurrent simulated users; closed loop")
     dropped: int | None = Field(description="starts that could not be made, warm-up included")
+    backed_off_s: float | None = Field(
+        default=None, description="time in which the target was left alone, seconds; absent: none"
+    )
     interactions: int = Field(description="measured interactions of this part")
 
 
@@ -103,6 +106,11 @@ class LoadInfo(Strict):
     users: int | None = Field(description="most simulated users at one time; null in open loop")
     dropped: int | None = Field(description="starts that could not be made; null: not watched")
     duration_s: float = Field(description="time in which interactions were measured, seconds")
+    backed_off_s: float | None = Field(
+        default=None,
+        description="time in which nothing was started, for the target had answered only 429 and "
+        "503, seconds, summed over shards; absent: none",
+    )
 
 
 class ToolProfile(Strict):
@@ -314,6 +322,9 @@ def dump_profile(profile: WorkloadProfile) -> bytes:
     for name in ("joint_calls", "burstiness", "goodput"):
         if plain[name] is None:
             del plain[name]
+    for section in (plain["load"], *plain["run"]["parts"]):
+        if section["backed_off_s"] is None:
+            del section["backed_off_s"]
     # As text: the bytes that orjson returns keep alive the 4 kB that they were written into.
     for name, section in sampled.items():
         if section is not None:

@@ -31,13 +31,17 @@ OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "seed": ("load", "seed"),
         "max_requests": ("load", "max_requests"),
         "error_limit": ("load", "error_limit"),
+        "ramp_up": ("load", "ramp_up"),
+        "max_cost": ("load", "max_cost"),
+        "max_tokens": ("load", "max_tokens"),
+        "backoff": ("load", "backoff"),
     }
 )
 """What the command line may override, and the key that it stands for."""
 
 _DISPLACES = {
     "users": ("rate", "arrivals", "arrivals_of", "speed", "max_in_flight"),
-    "rate": ("users",),
+    "rate": ("users", "ramp_up"),
     "requests": ("sessions",),
     "sessions": ("requests",),
 }

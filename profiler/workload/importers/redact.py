@@ -50,10 +50,10 @@ _STRUCTURE = frozenset({"role", "type", "id", "tool_call_id"})
 class Redactor:
     """Replaces in texts, and counts what it replaced by kind."""
 
-    def __init__(self, patterns: Sequence[str] = ()) -> None:
-        """Compile own patterns. Raises UsageError for one that is none."""
+    def __init__(self, patterns: Sequence[str] = (), *, option: str = "--redact-pattern") -> None:
+        """Compile own patterns, given by `option`. Raises UsageError for one that is none."""
         self.counts: Counter[str] = Counter()
-        self._own = [_compiled(pattern) for pattern in patterns]
+        self._own = [_compiled(pattern, option) for pattern in patterns]
 
     def text(self, text: str) -> str:
         """Return a text without what was found in it: `[email]`, `[card]`, ... stand there."""
@@ -163,14 +163,14 @@ def _card_end(groups: list[re.Match[str]], first: int) -> int | None:
     return None
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str, option: str) -> re.Pattern[str]:
     try:
         compiled: re.Pattern[str] = re.compile(pattern)
     except re.error as exc:
         fix = "Write a regular expression as Python has them"
         what = f"'{pattern}' is no regular expression: {exc.msg}"
-        raise UsageError(what, where="--redact-pattern", fix=fix) from exc
+        raise UsageError(what, where=option, fix=fix) from exc
     if compiled.search("") is not None:
         what = f"'{pattern}' matches where nothing is"
-        raise UsageError(what, where="--redact-pattern", fix="Let it need a character or more")
+        raise UsageError(what, where=option, fix="Let it need a character or more")
     return compiled
