@@ -1,4 +1,4 @@
-"""A target that answers only 429 and 503 is left alone: as long as it asks, or longer and longer."""
+"""A target that answers only 429 and 503 is left alone: as long as it asks, or ever longer."""
 
 from __future__ import annotations
 
