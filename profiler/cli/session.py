@@ -59,7 +59,7 @@ EXIT_OK, EXIT_INTERRUPTED = 0, 130
 _REMEDIES = {
     EndReason.MAX_COST: "raise --max-cost for more",
     EndReason.MAX_TOKENS: "raise --max-tokens for more",
-    EndReason.UNMETERED: "see docs/safety.md",
+    EndReason.UNMETERED: "have them observed (--gateway, --otlp), or leave the limit out",
 }
 
 

@@ -281,7 +281,7 @@ async def test_our_own_transport_is_used_unless_a_proxy_is_wanted(monkeypatch):
 
 async def test_each_transport_has_its_caller():
     for kind, caller_type in zip(TransportKind, (LeanCaller, HttpxCaller), strict=True):
-        made = caller_for(kind, timeout_s=5, secrets=(), http2=False)
+        made = caller_for(kind, timeout_s=5, secrets=(), http2=False, run="r")
         async with aclosing(made) as caller:
             assert isinstance(caller, caller_type)
 
