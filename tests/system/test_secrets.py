@@ -5,19 +5,24 @@ The target is hostile: its errors quote every header, the URL and a key of its o
 
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import orjson
 import pytest
 
-from tests.system.cli import ROOT, agent_profiler, environment
+from tests.system.cli import ROOT, agent_profiler, command, environment
 from tests.system.http_target import reply, target
-from tests.system.processes import MARK, marked, no_orphans
+from tests.system.processes import MARK, marked, no_orphans, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
 
@@ -206,3 +211,51 @@ def test_no_message_quotes_one(tmp_path, arguments, code):
     assert leaks("what was said", (done.out + done.err).encode()) == []
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert [leak for file in files for leak in leaks(file.name, file.read_bytes())] == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def ask(url: str, body: bytes | None) -> None:
+    """Send what an agent would, with its provider's key."""
+    headers = {
+        "authorization": f"Bearer {CANARIES['token']}",
+        "x-api-key": CANARIES["api_key"],
+        "content-type": "application/json",
+    }
+    with suppress(HTTPError), urlopen(Request(url, data=body, headers=headers), timeout=30):
+        pass
+
+
+def test_a_gateway_passes_keys_on_and_writes_none_down(tmp_path):
+    body = orjson.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": TEXT}]})
+    with target(quoting) as (upstream, heard), no_orphans() as mark:
+        base = f"http://127.0.0.1:{free_port()}"
+        process = subprocess.Popen(
+            command("gateway", "--upstream", upstream, "--listen", base[7:], "--out", "run"),
+            cwd=tmp_path,
+            env=environment(**{MARK: mark}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        wait_until(lambda: can_connect(base), "the gateway listens")
+        for _ in range(4):
+            ask(f"{base}/v1/chat/completions?key={CANARIES['query']}", body)
+        ask(f"{base}/v1/{CANARIES['provider']}", body)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err.decode()
+    assert {one.get("authorization") for one in heard} == {f"Bearer {CANARIES['token']}"}
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {"journal.jsonl", "traffic.json"} <= {file.name for file in files}
+    assert [leak for file in files for leak in leaks(file.name, file.read_bytes())] == []
+    assert leaks("what was said", out + err) == []
+
+
+def can_connect(base: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(base.rpartition(":")[2]))) == 0
