@@ -50,7 +50,7 @@ def test_beyond_this_machine_needs_a_yes_and_names_everything(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["w.yaml"]
 
 
-def test_every_request_says_what_it_is_and_a_workload_may_say_otherwise(tmp_path):
+def test_every_request_of_a_run_names_it(tmp_path):
     file = tmp_path / "w.yaml"
     with target(lambda *_: (200, {}, reply())) as (url, heard):
         file.write_text(
@@ -63,11 +63,6 @@ def test_every_request_says_what_it_is_and_a_workload_may_say_otherwise(tmp_path
         run_id = json_lines(tmp_path / "run/journal.jsonl")[0]["run_id"]
         assert {one["x-load-test"] for one in heard} == {f"agent-profiler run={run_id}"}
         assert {one["user-agent"].partition("/")[0] for one in heard} == {"agent-profiler"}
-        heard.clear()
-        text = file.read_text().replace("stream: false", "stream: false, headers: {X-Load-Test: o}")
-        file.write_text(text)
-        assert agent_profiler("run", file, "-q", "--out", "other", cwd=tmp_path).code == 0
-        assert {one["x-load-test"] for one in heard} == {"o"}
 
 
 def test_a_run_stops_at_its_tokens_and_overshoots_by_no_more_than_is_under_way(tmp_path):

@@ -156,7 +156,6 @@ def test_no_file_of_a_run_holds_any(ran, tmp_path):
     for arguments in (
         ("report", run, "--html", "-o", run / "report.html"),
         ("export", "csv", run),
-        ("export", "markdown", run),
     ):
         made = agent_profiler(*arguments, cwd=tmp_path)
         assert made.code == 0, made.err
@@ -193,7 +192,6 @@ def test_no_argument_of_any_process_holds_any(ran):
     [
         (["--state", f"redis://:{CANARIES['state']}@127.0.0.1:1/0"], 2),
         (["--gateway", "0", "--upstream", f"http://u:{CANARIES['upstream']}@127.0.0.1:1"], 2),
-        (["--otlp-export", f"ftp://u:{CANARIES['exporter']}@127.0.0.1:1"], 2),
         (["--otlp-export", f"http://u:{CANARIES['exporter']}@127.0.0.1:1"], 5),
     ],
 )
