@@ -81,7 +81,8 @@ def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
             raise WorkloadError(f"'{name}' cannot be overridden", fix=did_you_mean(name, OVERRIDES))
         for other in _DISPLACES.get(name, ()):
             if other in given:
-                raise WorkloadError(f"--{name} and --{other} exclude each other", fix="Keep one")
+                options = f"--{name} and --{other.replace('_', '-')}"
+                raise WorkloadError(f"{options} exclude each other", fix="Keep one")
     return given
 
 
