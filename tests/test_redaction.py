@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from base64 import b64encode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.redaction import PLACE, forget_all, hidden, login_secrets, remember, without_user
+from profiler.redaction import (
+    PLACE,
+    forget_all,
+    hidden,
+    hide_in_tracebacks,
+    login_secrets,
+    remember,
+    without_user,
+)
 
 SECRET = "canary/Zx81-Q+w"
 
@@ -69,3 +78,12 @@ def test_a_login_is_hidden_as_a_header_has_it_too():
     )
     assert login_secrets("http://tokenalone@h") == ("tokenalone",)
     assert login_secrets("http://h/x") == ()
+
+
+def test_what_nobody_catches_is_printed_without_secrets(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    remember(SECRET)
+    hide_in_tracebacks()
+    exc = RuntimeError(f"cannot send {SECRET}")
+    sys.excepthook(type(exc), exc, None)
+    assert capsys.readouterr().err == "RuntimeError: cannot send [redacted]\n"
