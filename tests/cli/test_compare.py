@@ -160,10 +160,47 @@ def test_no_baselines_are_said_to_be_none(folder, monkeypatch, capsys):
 
 def test_a_trend_is_shown_and_written(folder, monkeypatch, capsys):
     arguments = ("compare", "--trend", "same.json", "more.json", "--markdown", "t.md")
-    code, out, _ = run_main(monkeypatch, capsys, *arguments)
+    code, out, _ = run_main(monkeypatch, capsys, *arguments, "--html", "t.html")
     assert code == 0
     assert "Trend of w over 2 runs" in out
+    assert out.endswith("t.md\nt.html\n")
+    assert "<title>Trend of w over 2 runs</title>" in Path("t.html").read_text()
     assert Path("t.md").read_text().startswith("# Trend of w over 2 runs")
+
+
+def test_of_a_trend_quiet_leaves_the_changes(folder, monkeypatch, capsys):
+    arguments = ("compare", "--trend", "same.json", "more.json", "-q")
+    code, out, _ = run_main(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert out.startswith("LLM calls per interaction: 2.60 → 1.60 (-38 %) from same on")
+    assert "Trend of" not in out
+
+
+def test_a_comparisons_page_is_what_report_makes_of_it(folder, monkeypatch, capsys):
+    written = ("--json", "c.json", "--html", "c.html", "-q")
+    assert run_main(monkeypatch, capsys, "compare", "same.json", "same.json", *written)[0] == 0
+    assert run_main(monkeypatch, capsys, "report", "c.json", "--html", "-o", "again.html")[0] == 0
+    assert Path("c.html").read_bytes() == Path("again.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "written"),
+    [
+        (("same.json", "more.json", "-q"), 3, "# ❌ Comparison of w"),
+        (("--trend", "same.json", "more.json", "-q"), 0, "# Trend of w over 2 runs"),
+        (("same.json", "nope.json"), 2, ""),
+    ],
+)
+def test_a_jobs_summary_has_it_whatever_the_gates_say(
+    folder, monkeypatch, capsys, *, arguments, code, written
+):
+    """The file that GitHub Actions names; an earlier step wrote to it."""
+    summary = folder / "summary"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert run_main(monkeypatch, capsys, "compare", *arguments)[0] == code
+    before, *lines = summary.read_text().splitlines()
+    assert (before, lines[0] if lines else "") == ("before", written)
 
 
 def test_a_plan_says_what_it_means(folder, monkeypatch, capsys, pytestconfig):
