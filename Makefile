@@ -7,20 +7,17 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint agents format benchmark monitoring-demo schema clean help example-plan
+.PHONY: profile test test-long lint agents compiled format benchmark monitoring-demo schema clean help example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
 
 test: $(INSTALLED)  ## Run the whole test suite, with its coverage floor
-	$(MAKE) --jobs=2 lint agents
-	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto --dist loadfile
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(MAKE) --jobs=2 lint agents compiled
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov
 
 test-long: $(INSTALLED)  ## Run the further forms of system tests that `make test` leaves out
-	$(BIN)/python -m pytest -n auto --dist loadfile -m long
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
 
 lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -30,6 +27,9 @@ lint: $(INSTALLED)  ## Check style, types and the direction of imports
 
 agents: $(INSTALLED)  ## Install the real agent frameworks, which tests run beside us
 	-$(BIN)/python -m tests.system.agents.environment .venv-agents .venv-agents-adk
+
+compiled: $(INSTALLED)  ## Compile what tests import, once: else each of pytest's workers does it
+	-@$(BIN)/python -m pytest --collect-only -qq > /dev/null
 
 format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -27,7 +27,7 @@ ACTION = yaml.safe_load((ROOT / "docs" / "ci" / "action.yml").read_text())
 GITLAB = yaml.safe_load((ROOT / "docs" / "ci" / "gitlab.yml").read_text())["agent-profile"]
 STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 WORKLOAD = """
 name: ci

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,8 @@ class Scaling:
     agent: Agent
     samples: Mapping[str, CallSample]
     seed: int
+    sizings: dict[float, Sizing] = field(default_factory=dict, repr=False)
+    """By interactions per minute, as they are asked for: scales and stages ask for the same."""
 
 
 def served_shares(setting: Setting, point: Point) -> dict[str, dict[str, float]]:
@@ -85,9 +87,16 @@ def build_scale(scaling: Scaling, factor: float, spread: Spread) -> plan.Scale:
 
 def sizing_at(scaling: Scaling, peak: PeakLoad) -> Sizing:
     """Return the workers for a peak, within the service level."""
+    rate = peak.interactions_per_minute
+    if rate not in scaling.sizings:
+        scaling.sizings[rate] = _sizing(scaling, rate / 60.0)
+    return scaling.sizings[rate]
+
+
+def _sizing(scaling: Scaling, rate_per_s: float) -> Sizing:
     numbers = scaling.point.numbers
     return size(
-        rate_per_s=peak.interactions_per_minute / 60.0,
+        rate_per_s=rate_per_s,
         service_times_s=scaling.agent.service_times_s,
         targets=Targets(
             wait_p95_s=numbers["service_level.worker_wait_p95"],

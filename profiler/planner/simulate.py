@@ -15,62 +15,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from heapq import heapreplace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from profiler.planner import queueing
 from profiler.planner.arrivals import arrival_times, given_times
-from profiler.planner.depth import waiting_over_time
-from profiler.planner.estimates import BATCHES, Estimate, Floats, of_batches, of_ratio
+from profiler.planner.estimates import BATCHES, Floats
+from profiler.planner.queue_figures import QueueSimulation, observe, overloaded
+from profiler.planner.served import Served, starts_limited, starts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
-PERCENTILES = (50, 95, 99)
 LEAST = 10 * BATCHES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueSimulation:
-    """What a simulated queue does in steady state, each figure with its 95 % interval.
-
-    Where arrivals bring more work than the servers do there is no steady state: `is_stable` is
-    false, waits and depths are infinite and every P(> x) is 1, as in `queueing`.
-    """
-
-    servers: int
-    interactions: int
-    """How many the figures are of: without the warm-up, with those turned away."""
-
-    is_stable: bool
-    utilization: Estimate
-    """Work brought in by those who were let in, over what the servers could do."""
-
-    rejected: Estimate
-    """The share of interactions that found the queue full; 0 without a limit."""
-
-    wait_mean_s: Estimate
-    wait_percentiles_s: dict[int, Estimate]
-    """Seconds from arrival to service, of those let in, by 50, 95, 99."""
-
-    response_mean_s: Estimate
-    response_percentiles_s: dict[int, Estimate]
-    """Seconds from arrival to the end of service, of those let in, by 50, 95, 99."""
-
-    wait_exceeds: dict[float, Estimate]
-    """P(wait > t), by t in seconds."""
-
-    waiting_mean: Estimate
-    waiting_percentiles: dict[int, Estimate]
-    """How many wait, not counting those in service, over time (not as arrivals see it)."""
-
-    waiting_exceeds: dict[int, Estimate]
-    """The share of time in which more than n wait, by n."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +65,16 @@ def simulate_queue(
 
     Raises `ValueError` for arguments outside their domain.
     """
-    queueing.whole("servers", servers, least=1)
-    if queue_limit is not None:
-        queueing.whole("queue_limit", queue_limit, least=0)
-    rng = np.random.default_rng(seed)
-    arrivals = _arrivals(rng, arrival_rate_per_s, arrivals_s, fano, interactions)
-    services = _services(service_times_s, len(arrivals), seed)
-    rate = arrival_rate_per_s or (len(arrivals) - 1) / arrivals[-1]
-    load = float(rate * np.mean(np.asarray(service_times_s, dtype=np.float64))) / servers
-    if load >= 1 and queue_limit is None:
-        return _overloaded(servers, load, waits_s, depths)
-    first = _first_counted(len(arrivals), warmup_share)
-    return _observe(_run(arrivals, services, servers, queue_limit), servers, first, waits_s, depths)
+    stream = Stream(
+        service_times_s=service_times_s,
+        arrival_rate_per_s=arrival_rate_per_s,
+        arrivals_s=arrivals_s,
+        fano=fano,
+        interactions=interactions,
+        warmup_share=warmup_share,
+        seed=seed,
+    )
+    return stream.observe(servers, queue_limit=queue_limit, waits_s=waits_s, depths=depths)
 
 
 def servers_for_simulated(
@@ -140,156 +98,129 @@ def servers_for_simulated(
     over before the queue had grown to what it comes to (`_busiest`): with 200,000 of them, beyond
     99 % utilization. Raises `ValueError` as `simulate_queue` does, and without a target.
     """
-    if wait_p95_s is None and response_p95_s is None:
-        raise ValueError("give wait_p95_s, response_p95_s or both")
-    queueing.positive("load_factor", load_factor)
-    rng = np.random.default_rng(seed)
-    arrivals = _arrivals(rng, arrival_rate_per_s, arrivals_s, fano, interactions) / load_factor
-    services = _services(service_times_s, len(arrivals), seed)
-    first = _first_counted(len(arrivals), warmup_share)
-    wait_at_most = math.inf if wait_p95_s is None else wait_p95_s
-    response_at_most = math.inf if response_p95_s is None else response_p95_s
-    if wait_at_most < 0 or np.quantile(services[first:], 0.95) > response_at_most:
+    stream = Stream(
+        service_times_s=service_times_s,
+        arrival_rate_per_s=arrival_rate_per_s,
+        arrivals_s=arrivals_s,
+        load_factor=load_factor,
+        fano=fano,
+        interactions=interactions,
+        warmup_share=warmup_share,
+        seed=seed,
+    )
+    servers = stream.fewest(wait_p95_s=wait_p95_s, response_p95_s=response_p95_s)
+    if servers is None:
         return None
+    return ServersFound(servers=servers, queue=stream.observe(servers))
 
-    def is_met(servers: int) -> bool:
-        run = _run(arrivals, services, servers, None)
-        waits = run.starts[first:] - arrivals[first:]
+
+class Stream:
+    """Interactions as they arrive with their service times, before any number of servers.
+
+    What `simulate_queue` and `servers_for_simulated` ask once, of the same arguments; here several
+    questions share the arrivals, and what one number of servers does with them is run once.
+    """
+
+    def __init__(
+        self,
+        *,
+        service_times_s: ArrayLike,
+        arrival_rate_per_s: float | None = None,
+        arrivals_s: ArrayLike | None = None,
+        load_factor: float = 1.0,
+        fano: float = 1.0,
+        interactions: int = 200_000,
+        warmup_share: float = 0.1,
+        seed: int = 1,
+    ) -> None:
+        queueing.positive("load_factor", load_factor)
+        rng = np.random.default_rng(seed)
+        drawn = _arrivals(rng, arrival_rate_per_s, arrivals_s, fano, interactions)
+        self._arrivals = drawn / load_factor
+        self._services = _services(service_times_s, len(drawn), seed)
+        self._first = _first_counted(len(drawn), warmup_share)
+        measured = np.asarray(service_times_s, dtype=np.float64)
+        self._mean_s = float(measured.mean())
+        self._rate_per_s = (arrival_rate_per_s or (len(drawn) - 1) / drawn[-1]) * load_factor
+        self._variability = fano + float(measured.var()) / self._mean_s**2
+        self._lists = self._arrivals.tolist(), self._services.tolist()
+        self._runs: dict[int, Served] = {}
+
+    def observe(
+        self,
+        servers: int,
+        *,
+        queue_limit: int | None = None,
+        waits_s: Sequence[float] = (),
+        depths: Sequence[int] = (),
+    ) -> QueueSimulation:
+        """Return what so many servers and their queue do: see `simulate_queue`."""
+        queueing.whole("servers", servers, least=1)
+        load = self._rate_per_s * self._mean_s / servers
+        if queue_limit is not None:
+            queueing.whole("queue_limit", queue_limit, least=0)
+            starts = starts_limited(*self._lists, servers, queue_limit)
+            run = Served(arrivals=self._arrivals, services=self._services, starts=starts)
+        elif load >= 1:
+            return overloaded(servers, load, waits_s, depths)
+        else:
+            run = self._run(servers)
+        return observe(run, servers, self._first, waits_s, depths)
+
+    def keeps(self, servers: int, *, wait_p95_s: float, response_p95_s: float) -> bool:
+        """Say whether the 95th percentiles of waits and of responses are within these."""
+        if self._rate_per_s * self._mean_s >= servers:
+            return False
+        run, first = self._run(servers), self._first
+        waits = run.starts[first:] - run.arrivals[first:]
         return bool(
-            np.quantile(waits, 0.95) <= wait_at_most
-            and np.quantile(waits + services[first:], 0.95) <= response_at_most
+            np.quantile(waits, 0.95) <= wait_p95_s
+            and (
+                math.isinf(response_p95_s)
+                or np.quantile(waits + run.services[first:], 0.95) <= response_p95_s
+            )
         )
 
-    measured = np.asarray(service_times_s, dtype=np.float64)
-    mean = float(measured.mean())
-    rate = (arrival_rate_per_s or (len(arrivals) - 1) / (arrivals[-1] * load_factor)) * load_factor
-    busiest = _busiest(len(arrivals), fano + float(measured.var()) / mean**2)
-    guess_wait = min(wait_at_most, max(0.0, response_at_most - mean))
-    guess = queueing.servers_for(rate, mean, guess_wait, 0.05)
-    servers = _fewest(is_met, least=math.floor(rate * mean / busiest) + 1, guess=guess)
-    run = _run(arrivals, services, servers, None)
-    return ServersFound(servers=servers, queue=_observe(run, servers, first, (), ()))
+    def response_p95_s(self, servers: int) -> float:
+        """Return the 95th percentile of responses, without the rest of what `observe` returns."""
+        if self._rate_per_s * self._mean_s >= servers:
+            return math.inf
+        run, first = self._run(servers), self._first
+        waits = run.starts[first:] - run.arrivals[first:]
+        return float(np.quantile(waits + run.services[first:], 0.95))
 
+    def waiting_mean(self, servers: int) -> float:
+        """Return how many wait, over time: `observe`'s `waiting_mean`, without the rest of it."""
+        if self._rate_per_s * self._mean_s >= servers:
+            return math.inf
+        run = self._run(servers)
+        begin, end = run.arrivals[self._first], run.arrivals[-1]
+        waited_s = np.minimum(run.starts, end) - np.maximum(run.arrivals, begin)
+        return float(np.maximum(waited_s, 0.0).sum() / (end - begin))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """Each interaction's times in seconds, in order of arrival; NaN starts: turned away."""
+    def fewest(self, *, wait_p95_s: float | None, response_p95_s: float | None) -> int | None:
+        """Return the fewest servers that keep the targets: see `servers_for_simulated`."""
+        if wait_p95_s is None and response_p95_s is None:
+            raise ValueError("give wait_p95_s, response_p95_s or both")
+        wait_at_most = math.inf if wait_p95_s is None else wait_p95_s
+        response_at_most = math.inf if response_p95_s is None else response_p95_s
+        alone = np.quantile(self._services[self._first :], 0.95)
+        if wait_at_most < 0 or alone > response_at_most:
+            return None
+        busiest = _busiest(len(self._arrivals), self._variability)
+        guess_wait = min(wait_at_most, max(0.0, response_at_most - self._mean_s))
+        return _fewest(
+            lambda n: self.keeps(n, wait_p95_s=wait_at_most, response_p95_s=response_at_most),
+            least=math.floor(self._rate_per_s * self._mean_s / busiest) + 1,
+            guess=queueing.servers_for(self._rate_per_s, self._mean_s, guess_wait, 0.05),
+        )
 
-    arrivals: Floats
-    services: Floats
-    starts: Floats
-
-
-def _run(arrivals: Floats, services: Floats, servers: int, queue_limit: int | None) -> _Run:
-    if queue_limit is None:
-        starts = _starts(arrivals.tolist(), services.tolist(), servers)
-    else:
-        starts = _starts_limited(arrivals.tolist(), services.tolist(), servers, queue_limit)
-    return _Run(arrivals=arrivals, services=services, starts=np.array(starts))
-
-
-def _starts(arrivals: list[float], services: list[float], servers: int) -> list[float]:
-    """Return when each is served: at once, or when the first of the busy servers is free."""
-    free = [0.0] * servers  # a heap of when each server will be free
-    starts: list[float] = []
-    append = starts.append
-    for arrival, service in zip(arrivals, services, strict=True):
-        start = free[0]
-        if start < arrival:  # noqa: PLR1730 - max() would take a third of the time
-            start = arrival
-        heapreplace(free, start + service)
-        append(start)
-    return starts
-
-
-def _starts_limited(
-    arrivals: list[float], services: list[float], servers: int, queue_limit: int
-) -> list[float]:
-    """Return the same where at most `queue_limit` may wait; NaN for those turned away."""
-    free = [0.0] * servers
-    starts: list[float] = []
-    admitted: list[float] = []  # their starts never decrease, so those not yet served are the last
-    served = 0
-    for arrival, service in zip(arrivals, services, strict=True):
-        start = max(free[0], arrival)
-        while served < len(admitted) and admitted[served] <= arrival:
-            served += 1
-        if start > arrival and len(admitted) - served >= queue_limit:
-            starts.append(math.nan)
-            continue
-        heapreplace(free, start + service)
-        starts.append(start)
-        admitted.append(start)
-    return starts
-
-
-def _observe(
-    run: _Run, servers: int, first: int, waits_s: Sequence[float], depths: Sequence[int]
-) -> QueueSimulation:
-    """Take the figures of all interactions from `first` on."""
-    edges = np.linspace(first, len(run.arrivals), BATCHES + 1).astype(np.int64)
-    is_in = ~np.isnan(run.starts)
-    waits, responses = [], []
-    for low, high in pairwise(edges):
-        part = slice(low, high)
-        waits.append((run.starts[part] - run.arrivals[part])[is_in[part]])
-        responses.append(waits[-1] + run.services[part][is_in[part]])
-    sizes = np.diff(edges).astype(np.float64)
-    work = np.add.reduceat(np.where(is_in, run.services, 0.0), edges[:-1])
-    cuts_s = np.append(run.arrivals[edges[:-1]], run.arrivals[-1])
-    turned_away = sizes - np.array([len(batch) for batch in waits])
-    depth = waiting_over_time(run.arrivals[is_in], run.starts[is_in], cuts_s)
-    return QueueSimulation(
-        servers=servers,
-        interactions=len(run.arrivals) - first,
-        is_stable=True,
-        utilization=of_ratio(work, np.diff(cuts_s) * servers),
-        rejected=of_ratio(turned_away, sizes),
-        wait_mean_s=_mean(waits),
-        wait_percentiles_s=_percentiles(waits),
-        response_mean_s=_mean(responses),
-        response_percentiles_s=_percentiles(responses),
-        wait_exceeds={
-            t: _mean([(batch > t).astype(np.float64) for batch in waits]) for t in waits_s
-        },
-        waiting_mean=depth.mean(),
-        waiting_percentiles={p: depth.percentile(p) for p in PERCENTILES},
-        waiting_exceeds={n: depth.exceeds(n) for n in depths},
-    )
-
-
-def _mean(batches: list[Floats]) -> Estimate:
-    sums = np.array([batch.sum() for batch in batches])
-    return of_ratio(sums, np.array([float(len(batch)) for batch in batches]))
-
-
-def _percentiles(batches: list[Floats]) -> dict[int, Estimate]:
-    shares = [percent / 100 for percent in PERCENTILES]
-    whole = np.quantile(np.concatenate(batches), shares)
-    each = np.array([np.quantile(batch, shares) for batch in batches if len(batch)])
-    found = zip(PERCENTILES, whole.tolist(), each.T, strict=True)
-    return {percent: of_batches(value, column) for percent, value, column in found}
-
-
-def _overloaded(
-    servers: int, load: float, waits_s: Sequence[float], depths: Sequence[int]
-) -> QueueSimulation:
-    endless, always = Estimate.exactly(math.inf), Estimate.exactly(1.0)
-    return QueueSimulation(
-        servers=servers,
-        interactions=0,
-        is_stable=False,
-        utilization=Estimate.exactly(load),
-        rejected=Estimate.exactly(0.0),
-        wait_mean_s=endless,
-        wait_percentiles_s=dict.fromkeys(PERCENTILES, endless),
-        response_mean_s=endless,
-        response_percentiles_s=dict.fromkeys(PERCENTILES, endless),
-        wait_exceeds=dict.fromkeys(waits_s, always),
-        waiting_mean=endless,
-        waiting_percentiles=dict.fromkeys(PERCENTILES, endless),
-        waiting_exceeds=dict.fromkeys(depths, always),
-    )
+    def _run(self, servers: int) -> Served:
+        if servers not in self._runs:
+            starts = starts_of(*self._lists, servers)
+            run = Served(arrivals=self._arrivals, services=self._services, starts=starts)
+            self._runs[servers] = run
+        return self._runs[servers]
 
 
 def _fewest(is_met: Callable[[int], bool], *, least: int, guess: int) -> int:

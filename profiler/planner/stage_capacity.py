@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from profiler.planner.limit_fit import binding
+from profiler.planner.queueing import wait_tail
 from profiler.planner.stage_load import last
 
 if TYPE_CHECKING:
     from profiler.planner.limit_fit import LimitFit
     from profiler.planner.stage_load import Loads
 
+_LATE = 0.05
 _LOWEST, _HIGHEST = 2.0**-10, 2.0**20
 """Of the load at which all slots are busy, and of the demand: beyond, nothing binds."""
 
@@ -46,17 +48,21 @@ def by_workers(loads: Loads, workers: int) -> Capacity:
     wait_s = numbers["service_level.worker_wait_p95"]
     promised = numbers.get("service_level.answer_latency_p95")
     answer_s = promised if promised is not None and at_launch.meets_targets else math.inf
-    rate_per_s = loads.peak(1.0).interactions_per_minute / 60.0
+    rate_per_s = loads.rate_per_s(1.0)
     full = workers * at_launch.slots / (rate_per_s * at_launch.service_mean_s)
 
-    def kept(factor: float) -> bool:
-        queue = loads.queue(factor, workers)
-        return bool(
-            queue.wait_percentiles_s[95].value <= wait_s
-            and queue.response_percentiles_s[95].value <= answer_s
-        )
+    slots = workers * at_launch.slots
+    variability = (numbers["traffic.burstiness"] + at_launch.service_cv2) / 2
 
-    factor = last(full * _LOWEST, full, kept)
+    def kept(factor: float) -> bool:
+        return loads.stream(factor).keeps(slots, wait_p95_s=wait_s, response_p95_s=answer_s)
+
+    def expected(factor: float) -> bool:  # as `workers.by_allen_cunneen` has it
+        scaled_s = wait_s / variability if variability else math.inf
+        return wait_tail(slots, rate_per_s * factor, at_launch.service_mean_s, scaled_s) <= _LATE
+
+    lowest = full * _LOWEST
+    factor = last(lowest, full, kept, guess=last(lowest, full, expected))
     return Capacity(factor=factor, binds=f"{workers} workers")
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from profiler.planner.limit_fit import CONCURRENT, counting
 from profiler.planner.limit_risk import risk
 from profiler.planner.plan import WINDOWS_S
-from profiler.planner.queueing import erlang_b
+from profiler.planner.queueing import erlang_b, mean_wait
 from profiler.planner.stage_load import last
+from profiler.planner.workers import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,32 +55,50 @@ def firing(loads: Loads, trigger: StageTrigger, workers: int | None) -> Firing |
     if workers is None:
         return "the stage before it adds workers as the demand grows, so that no queue builds up"
     if trigger.metric == "queue_depth_per_worker":
-        return _found(
-            loads,
-            lambda factor: loads.queue(factor, workers).waiting_mean.value / workers,
-            trigger.above,
-        )
+        return _queue_depth(loads, trigger.above, workers)
+    slots = workers * loads.demand.workers.slots
+    return _found(loads, lambda factor: loads.stream(factor).response_p95_s(slots), trigger.above)
+
+
+def _queue_depth(loads: Loads, above: float, workers: int) -> Firing:
+    """Find when so many wait for each worker; simulated, from where Allen and Cunneen expect it."""
+    slots, times = workers * loads.demand.workers.slots, loads.scaling.agent.service_times_s
+    mean_s, cs2 = float(times.mean()), cv2(times)
+    ca2 = loads.scaling.point.numbers["traffic.burstiness"]
+
+    def expected(factor: float) -> bool:
+        rate_per_s = loads.rate_per_s(factor)
+        wait_s = mean_wait(slots, rate_per_s, mean_s, ca2, cs2)
+        return wait_s * rate_per_s / workers <= above  # Little's law
+
     return _found(
         loads,
-        lambda factor: loads.queue(factor, workers).response_percentiles_s[95].value,
-        trigger.above,
+        lambda factor: loads.stream(factor).waiting_mean(slots) / workers,
+        above,
+        guess=last(loads.launch, loads.end, expected),
     )
 
 
-def _found(loads: Loads, value: Callable[[float], float], above: float) -> Firing:
+def _found(
+    loads: Loads, value: Callable[[float], float], above: float, guess: float | None = None
+) -> Firing:
     at_launch, at_end = value(loads.launch), value(loads.end)
-    factor = _crossing(loads, value, above, (at_launch, at_end))
+    factor = _crossing(loads, value, above, (at_launch, at_end), guess)
     return Firing(factors={STATED: factor}, at_launch=at_launch, at_end=at_end)
 
 
 def _crossing(
-    loads: Loads, value: Callable[[float], float], above: float, ends: tuple[float, float]
+    loads: Loads,
+    value: Callable[[float], float],
+    above: float,
+    ends: tuple[float, float],
+    guess: float | None = None,
 ) -> float | None:
     if ends[0] > above:
         return loads.launch
     if not ends[1] > above:
         return None
-    return last(loads.launch, loads.end, lambda factor: value(factor) <= above)
+    return last(loads.launch, loads.end, lambda factor: value(factor) <= above, guess=guess)
 
 
 def _rate_limits(loads: Loads, above: float) -> Firing | str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from profiler.planner.evaluate import load_of
 from profiler.planner.inputs import Numbers
 from profiler.planner.scale import sizing_at
-from profiler.planner.simulate import simulate_queue
+from profiler.planner.simulate import Stream
 from profiler.planner.state_load import state_load
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from profiler.planner.evaluate import Point
     from profiler.planner.limit_fit import LimitFit
     from profiler.planner.scale import Scaling
-    from profiler.planner.simulate import QueueSimulation
     from profiler.planner.workers import Sizing
 
 _INTERACTIONS = 100_000
+_FIRST_STRIDE = 8
 _ACTIVE_S = 1800.0
 """Of `metric_names.ACTIVE_SESSIONS`."""
 
@@ -34,8 +35,6 @@ class Loads:
     scaling: Scaling
     launch: float
     end: float
-    _sizings: dict[float, Sizing] = field(default_factory=dict, repr=False, compare=False)
-    """Of factors that have been asked for: the launch is, again and again."""
 
     @property
     def demand(self) -> Demand:
@@ -62,36 +61,68 @@ class Loads:
 
     def sizing(self, factor: float) -> Sizing:
         """Return the workers that a factor needs: the plan's."""
-        if factor not in self._sizings:
-            self._sizings[factor] = sizing_at(self.scaling, self.peak(factor))
-        return self._sizings[factor]
+        return sizing_at(self.scaling, self.peak(factor))
 
-    def queue(self, factor: float, workers: int) -> QueueSimulation:
-        """Return what the queue of so many workers does."""
-        return simulate_queue(
-            servers=workers * self.demand.workers.slots,
+    def stream(self, factor: float) -> Stream:
+        """Return the interactions of the peak at a factor, to be simulated before any workers."""
+        return Stream(
             service_times_s=self.scaling.agent.service_times_s,
-            arrival_rate_per_s=self.peak(factor).interactions_per_minute / 60.0,
+            arrival_rate_per_s=self.rate_per_s(factor),
             fano=self.scaling.point.numbers["traffic.burstiness"],
             interactions=_INTERACTIONS,
             seed=self.scaling.seed,
         )
 
+    def rate_per_s(self, factor: float) -> float:
+        """Return the interactions per second of the peak at a factor."""
+        return self.peak(factor).interactions_per_minute / 60.0
+
 
 def last(
-    low: float, high: float, holds: Callable[[float], bool], *, precision: float = 1e-3
+    low: float,
+    high: float,
+    holds: Callable[[float], bool],
+    *,
+    precision: float = 1e-3,
+    guess: float | None = None,
 ) -> float:
     """Return the last factor for which `holds`: it does at `low`, not at `high`.
 
-    `precision` is relative; the answer is below the true one by as much at the most. Raises
-    ValueError unless 0 < low <= high: it bisects quotients.
+    `precision` is relative; the answer is below the true one by as much at the most. It is one of
+    a row of factors with equal quotients from `low` to `high`, so that a `guess`, from which the
+    search sets out, spares questions and does not move the answer. Raises ValueError unless
+    0 < low <= high.
     """
     if not 0 < low <= high:
         raise ValueError(f"the ends are {low!r} and {high!r}: it takes 0 < low <= high")
-    while high > low * (1 + precision):
-        middle = (low * high) ** 0.5
-        if holds(middle):
-            low = middle
+    if low == high:
+        return low
+    whole = math.log(high / low)
+    steps = math.ceil(whole / math.log1p(precision))
+    at = steps // 2
+    if guess is not None:
+        at = round(math.log(max(low, guess) / low) / whole * steps)
+
+    def factor(place: int) -> float:
+        return low * math.pow(high / low, place / steps)
+
+    stride = steps if guess is None else _FIRST_STRIDE
+    return factor(_last_place(lambda place: holds(factor(place)), steps, at, stride))
+
+
+def _last_place(holds: Callable[[int], bool], steps: int, at: int, stride: int) -> int:
+    """Return the last place from 0, where it `holds`, to before `steps`, where it does not.
+
+    From `at` on by strides that double, until the answer is between two places; then by halves.
+    """
+    low, high, at = 0, steps, min(max(at, 1), max(1, steps - 1))
+    while high - low > 1:
+        if holds(at):
+            low, at = at, at + stride
         else:
-            high = middle
+            high, at = at, at - stride
+        stride *= 2
+        is_between = low > 0 and high < steps
+        if is_between or not low < at < high:
+            at = (low + high) // 2
     return low

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from profiler.planner.queueing import servers_for
-from profiler.planner.simulate import servers_for_simulated, simulate_queue
+from profiler.planner.simulate import Stream
 
 if TYPE_CHECKING:
     from profiler.planner.estimates import Floats
-    from profiler.planner.simulate import QueueSimulation
+    from profiler.planner.queue_figures import QueueSimulation
 
 DEEP = 5
 """A queue is deep when more wait than so many times the workers."""
@@ -102,19 +102,24 @@ def size(
     promised, the wait's target decides.
     """
     mean, spread = float(service_times_s.mean()), cv2(service_times_s)
-    pool = _Pool(rate_per_s, service_times_s, burstiness, seed)
-    by_wait = pool.search(targets.wait_p95_s, None)
+    stream = Stream(
+        service_times_s=service_times_s,
+        arrival_rate_per_s=rate_per_s,
+        fano=burstiness,
+        interactions=_SIMULATED,
+        seed=seed,
+    )
+    by_wait = stream.fewest(wait_p95_s=targets.wait_p95_s, response_p95_s=None)
+    assert by_wait is not None  # noqa: S101 - enough servers leave nobody waiting
     count, decided_by, meets = _workers(by_wait, slots), "worker_wait_p95", True
-    queue = pool.observe(count, slots)
-    promised = targets.answer_p95_s
-    if promised is not None and queue.response_percentiles_s[95].value > promised:
-        try:
-            both = pool.search(targets.wait_p95_s, promised)
-        except _NoNumberDoesError:
-            meets = False
-        else:
+    promised_s = targets.answer_p95_s
+    if promised_s is not None and not stream.keeps(
+        count * slots, wait_p95_s=math.inf, response_p95_s=promised_s
+    ):
+        both = stream.fewest(wait_p95_s=targets.wait_p95_s, response_p95_s=promised_s)
+        meets = both is not None
+        if both is not None:
             count, decided_by = _workers(both, slots), "answer_latency_p95"
-            queue = pool.observe(count, slots)
     return Sizing(
         count=count,
         slots=slots,
@@ -126,46 +131,5 @@ def size(
         meets_targets=meets,
         service_mean_s=mean,
         service_cv2=spread,
-        queue=queue,
+        queue=stream.observe(count * slots, depths=(DEEP * count,)),
     )
-
-
-class _NoNumberDoesError(Exception):
-    """The service alone takes longer than the answer may."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Simulations of one scale, all of the same arrivals and service times."""
-
-    rate_per_s: float
-    service_times_s: Floats
-    burstiness: float
-    seed: int
-
-    def search(self, wait_p95_s: float, answer_p95_s: float | None) -> int:
-        """Return the fewest servers. Raises `_NoNumberDoesError`."""
-        found = servers_for_simulated(
-            service_times_s=self.service_times_s,
-            wait_p95_s=wait_p95_s,
-            response_p95_s=answer_p95_s,
-            arrival_rate_per_s=self.rate_per_s,
-            fano=self.burstiness,
-            interactions=_SIMULATED,
-            seed=self.seed,
-        )
-        if found is None:
-            raise _NoNumberDoesError
-        return found.servers
-
-    def observe(self, count: int, slots: int) -> QueueSimulation:
-        """Return what the queue of so many workers does."""
-        return simulate_queue(
-            servers=count * slots,
-            service_times_s=self.service_times_s,
-            arrival_rate_per_s=self.rate_per_s,
-            fano=self.burstiness,
-            interactions=_SIMULATED,
-            depths=(DEEP * count,),
-            seed=self.seed,
-        )

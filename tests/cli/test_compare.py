@@ -11,6 +11,8 @@ import pytest
 from profiler.cli import app as cli
 from profiler.profile.model import dump_profile
 from tests.comparison.runs import profile_of
+from tests.planner.shortened import short_simulations
+from tests.planner.small import SMALL_DEMAND
 
 SESSIONS = [[1, 2], [2, 1], [1, 1], [3, 1], [2, 2], [1, 2], [1, 1], [2, 1], [1, 3], [2, 2]]
 ONE_MORE = [[calls + 1 for calls in turns] for turns in SESSIONS]
@@ -206,14 +208,15 @@ def test_a_jobs_summary_has_it_whatever_the_gates_say(
 def test_a_plan_says_what_it_means(folder, monkeypatch, capsys, pytestconfig):
     """The sample against itself: nothing changes, in users or in dollars."""
     sample = str(pytestconfig.rootpath / "results" / "sample")
-    _, demand, _ = run_main(monkeypatch, capsys, "plan", "--sample")
-    Path("demand.yaml").write_text(demand.replace("growth: [1, 3, 10]", "growth: [1]"))
+    Path("demand.yaml").write_text(SMALL_DEMAND)
     planned = ("--demand", "demand.yaml", "--at", "2026-11-22", "--draws", "0", "--out", "p", "-q")
-    assert run_main(monkeypatch, capsys, "plan", sample, *planned)[0] == 0
     compared = ("compare", sample, sample, "--plan", "p", "--json", "c.json", "-q")
-    assert run_main(monkeypatch, capsys, *compared)[0] == 0
+    with short_simulations():
+        assert run_main(monkeypatch, capsys, "plan", sample, *planned)[0] == 0
+        assert run_main(monkeypatch, capsys, *compared)[0] == 0
     written = orjson.loads(Path("c.json").read_bytes())["plan"]
     plan = orjson.loads(Path("p/plan.json").read_bytes())
+    assert plan["scales"][0]["workers"]["count"] > 1
     for scale, planned_scale in zip(written["scales"], plan["scales"], strict=True):
         total = planned_scale["cost"]["total"]
         assert scale["cost_usd_per_month"] == [total, total]

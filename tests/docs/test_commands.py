@@ -86,6 +86,7 @@ def shell(command: str, folder: Path, **environ: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.system
+@pytest.mark.timeout(300)  # seven commands of the tutorial, one after the other
 @pytest.mark.parametrize("name", ["tutorial", "files"])
 def test_a_page_can_be_typed_from_top_to_bottom(name, tmp_path):
     commands = commands_of(ROOT / "docs" / f"{name}.md")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from profiler.planner.demand_file import DemandFile, load_demand
 from profiler.planner.plan import Plan
 from profiler.profile.build import build_profile
 from profiler.profile.model import WorkloadProfile
+from tests.planner.shortened import short_simulations
 from tests.profile.journals import MS, S, interaction, llm_call, run, write
 
 AT = date(2026, 11, 1)
@@ -73,5 +75,9 @@ def demand(folder: Path, **changes: Any) -> DemandFile:
     return load_demand(path)
 
 
-def planned(profile: WorkloadProfile, asked: DemandFile, **options: Any) -> Plan:
-    return build_plan(profile, asked, **{"at": AT, "draws": 0, **options})
+def planned(
+    profile: WorkloadProfile, asked: DemandFile, *, in_full: bool = False, **options: Any
+) -> Plan:
+    """Plan without draws, simulated shortly; `in_full` where a test is of what that finds."""
+    with nullcontext() if in_full else short_simulations():
+        return build_plan(profile, asked, **{"at": AT, "draws": 0, **options})

@@ -17,6 +17,7 @@ from profiler.planner.demand_file import DemandFile, load_demand
 from profiler.planner.plan import Plan
 from profiler.profile.build import build_profile
 from profiler.profile.model import WorkloadProfile
+from tests.planner.shortened import short_simulations
 from tests.profile.journals import MS, interaction, llm_call, run, state_op, tool_call, write
 
 AT = date(2026, 11, 22)
@@ -99,4 +100,5 @@ def asked(folder: Path, **changes: Any) -> DemandFile:
 
 def planned(folder: Path, **changes: Any) -> Plan:
     """Return the plan of the agent as it was."""
-    return build_plan(profile(folder), asked(folder, **changes), at=AT, draws=0)
+    with short_simulations():
+        return build_plan(profile(folder), asked(folder, **changes), at=AT, draws=0)

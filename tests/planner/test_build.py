@@ -28,7 +28,6 @@ from profiler.planner.plan import (
 )
 from profiler.profile.model import WorkloadProfile, dump_profile
 from tests.planner.planned import AT, LATENCIES_S, MODEL, PRICE, demand, planned, two_calls
-from tests.planner.shortened import short_simulations
 from tests.profile.journals import interaction, write
 
 Ranged = DemandAtScale | LimitAtScale | StateAtScale | CostAtScale
@@ -99,7 +98,7 @@ def test_what_a_run_cost_is_said_of_all_its_interactions(folder: Path, profile: 
 
 
 def test_workers_are_sized_by_the_measured_times(folder: Path, profile: WorkloadProfile):
-    workers = only(planned(profile, demand(folder))).workers
+    workers = only(planned(profile, demand(folder), in_full=True)).workers
     mean_s = sum(LATENCIES_S) / 5
     variance = sum((x - mean_s) ** 2 for x in LATENCIES_S) / 5
     assert workers.service_mean_s == pytest.approx(mean_s)
@@ -120,8 +119,7 @@ def test_more_load_never_needs_fewer_workers_and_never_costs_less(folder, profil
         users={"peak_concurrent": users, "interactions_per_minute": 2},
         growth=[1, *factors],
     )
-    with short_simulations():  # of the same arrivals, however long: the order is theirs
-        scales = planned(profile, asked).scales
+    scales = planned(profile, asked).scales  # of the same arrivals, however long: in their order
     for kind in ("count", "by_erlang_c", "by_allen_cunneen"):
         counts = [getattr(scale.workers, kind) for scale in scales]
         assert counts == sorted(counts)
@@ -214,6 +212,7 @@ def test_the_same_inputs_give_the_same_bytes_in_another_process(tmp_path: Path):
             [
                 *(sys.executable, "-m", "profiler", "plan", "profile.json", "--demand"),
                 *("demand.yaml", "--at", AT.isoformat(), "--out", str(out), "-q"),
+                *("--draws", "40"),
             ],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hashes},

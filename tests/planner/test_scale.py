@@ -20,8 +20,10 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> WorkloadProfile:
     return two_calls(tmp_path_factory.mktemp("run"))
 
 
-def scale(profile: WorkloadProfile, folder: Path, **changes: Any) -> Scale:
-    (found,) = planned(profile, demand(folder, **changes)).scales
+def scale(
+    profile: WorkloadProfile, folder: Path, *, in_full: bool = False, **changes: Any
+) -> Scale:
+    (found,) = planned(profile, demand(folder, **changes), in_full=in_full).scales
     return found
 
 
@@ -72,7 +74,8 @@ def test_the_fixed_point_is_that_of_the_fullest_limit(profile, tmp_path):
 def test_calls_in_pairs_are_refused_more_often_than_calls_alone(profile, tmp_path):
     # The closed form is of calls alone; these come in twos, 0.2 s apart.
     models = limited(requests_per_minute=2100, enforced="bucket", window="1s")
-    (found,) = scale(profile, tmp_path, models=models, retries={"most": 0}).retries
+    retries = {"most": 0}
+    (found,) = scale(profile, tmp_path, in_full=True, models=models, retries=retries).retries
     low, _ = found.rejected_attempts.ci95 or (0.0, 0.0)
     assert low > bucket_rejection(2000, 2100, 2100 // 60)
     assert found.failed_calls == found.rejected_attempts  # nobody comes again

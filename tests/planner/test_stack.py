@@ -15,6 +15,7 @@ from profiler.planner.samples import sample_demand
 from profiler.planner.stack_catalogue import load_catalogue
 from profiler.planner.stack_model import StackPart
 from profiler.profile.model import load_profile
+from tests.planner.shortened import short_simulations
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "planning.md").read_text()
@@ -28,7 +29,8 @@ def planned(folder: Path, text: str, **files: str) -> Plan:
         (folder / f"{name}.yaml").write_text(content)
     asked = load_demand(folder / "demand.yaml")
     profile = load_profile(ROOT / "results" / "sample")
-    return build_plan(profile, asked, at=date(2026, 11, 22), draws=0, accept_untrusted=True)
+    with short_simulations():
+        return build_plan(profile, asked, at=date(2026, 11, 22), draws=0, accept_untrusted=True)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ import orjson
 
 ROOT = Path(__file__).parents[2]
 AIRLINE = ROOT / "scenarios" / "data" / "airline.jsonl"
+EXAMPLE = ROOT / "docs" / "example-plan"
+"""A plan of the sample profile; another test holds it to what the command writes today."""
 TIMEOUT_S = 90
 
 

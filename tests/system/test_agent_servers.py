@@ -55,7 +55,6 @@ scenarios: [{{name: travel, {what}}}]
 pytestmark = [
     pytest.mark.system,
     pytest.mark.agents,
-    pytest.mark.unmeasured,
     pytest.mark.timeout(400),
 ]
 

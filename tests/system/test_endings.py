@@ -130,7 +130,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_there_is(tmp_path):
     done = subprocess.run(
         command("run", "airline", "--warmup", 0, "--mock-speed", 20, "--out", "run"),
         cwd=tmp_path,
-        env=environment(PYTHONDONTWRITEBYTECODE="1", COVERAGE_PROCESS_CONFIG=""),
+        env=environment(PYTHONDONTWRITEBYTECODE="1"),
         capture_output=True,
         text=True,
         timeout=90,

@@ -232,7 +232,6 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left(tmp_path):
 
 
 def test_a_disk_that_fills_up_ends_it_and_keeps_what_there_is(tmp_path, monkeypatch):
-    monkeypatch.setenv("COVERAGE_PROCESS_CONFIG", "")  # its data file would be cut short, too
     with (
         null_server(delay_ms=0, log=tmp_path / "null.log") as null,
         gateway(tmp_path, null["url"].removesuffix("/chat/completions")) as (process, base_url),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.system.cli import AIRLINE, agent_profiler, count_recorded, json_lines, load_json, total
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 
 def replayed(folder, kind, file, *options):

@@ -13,7 +13,7 @@ from tests.observers.otlp.captures import NAMES, capture, capture_bytes, truth
 from tests.observers.otlp.test_recorded import UNTOLD, without_content
 from tests.system.cli import agent_profiler, json_lines, load_json, total
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,25 +21,46 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 
 class Mock:
+    """A mock agent, and what it did for one test."""
+
     def __init__(self, url: str, truth: Path) -> None:
         self.url, self._truth = url, truth
+        self._before = len(self._all())
+
+    def _all(self) -> list[dict[str, Any]]:
+        return json_lines(self._truth) if self._truth.exists() else []
+
+    def done(self) -> list[dict[str, Any]]:
+        """Return what the agent says it did since the test began."""
+        return self._all()[self._before :]
 
     def interactions(self) -> int:
         """Return how many user messages the agent answered, by its own account."""
-        lines = json_lines(self._truth) if self._truth.exists() else []
-        return sum(line["kind"] == "interaction" for line in lines)
+        return sum(line["kind"] == "interaction" for line in self.done())
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """Run one mock agent for all tests: its URL and its truth."""
+    folder: Path = tmp_path_factory.mktemp("mock")
+    truth = folder / "truth.jsonl"
+    options: dict[str, Any] = {
+        "recordings": [],
+        "truth": truth,
+        "log": folder / "mock.log",
+        "seed": 1,
+    }
+    with mock_agent(**options, speed=20) as announced:
+        yield announced["agent"], truth
 
 
 @pytest.fixture
-def mock(tmp_path) -> Iterator[Mock]:
-    truth = tmp_path / "truth.jsonl"
-    options = {"recordings": [], "truth": truth, "log": tmp_path / "mock.log", "seed": 1}
-    with mock_agent(**options, speed=20) as announced:
-        yield Mock(announced["agent"], truth)
+def mock(serving) -> Mock:
+    return Mock(*serving)
 
 
 def run(folder: Path, workload: str) -> dict:
@@ -74,8 +95,7 @@ def test_the_mock_agent_is_probed_once_and_what_is_written_runs(
 
 def test_what_it_says_it_saw_is_what_the_agent_did(mock, tmp_path):
     done = agent_profiler("init", "--url", mock.url, cwd=tmp_path)
-    truth = json_lines(tmp_path / "truth.jsonl")
-    calls = [line for line in truth if line["kind"] == "llm_request"]
+    calls = [line for line in mock.done() if line["kind"] == "llm_request"]
     said = dict(line.strip().split("  ", 1) for line in done.out.splitlines() if line[:2] == "  ")
     said = {name: text.strip() for name, text in said.items()}
     assert (said["status"], said["LLM calls"]) == ("200", str(len(calls)))

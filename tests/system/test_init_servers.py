@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.system,
     pytest.mark.agents,
-    pytest.mark.unmeasured,
     pytest.mark.timeout(400),
 ]
 

@@ -15,8 +15,10 @@ from profiler.planner.demand_file import load_demand
 from profiler.planner.monitoring.files import ALERTS, RECORDING, monitoring_files
 from profiler.planner.monitoring.rule_tests import rule_tests
 from profiler.planner.monitoring.rules import alert_name
+from profiler.planner.plan import load_plan
 from profiler.planner.samples import sample_demand
 from profiler.profile.model import load_profile
+from tests.system.cli import EXAMPLE
 from tests.system.stores import program
 
 pytestmark = pytest.mark.system
@@ -36,8 +38,8 @@ def profile():
 
 
 @pytest.fixture(scope="module")
-def plan(profile, tmp_path_factory):
-    return planned(profile, tmp_path_factory.mktemp("demand"), sample_demand())
+def plan():
+    return load_plan(EXAMPLE)
 
 
 def planned(profile, folder, demand):
@@ -173,11 +175,16 @@ def test_what_the_alert_says_is_what_the_plan_says(promtool, plan, profile, tmp_
 
 
 def test_a_promise_that_the_measured_agent_breaks_has_rules_that_are_right(
-    promtool, profile, tmp_path
+    promtool, plan, profile, tmp_path
 ):
-    """The sample's p95 is 2.4 s: of 1 s it can keep nothing, and the rules' tests still hold."""
+    """The sample's p95 is 2.4 s: of 1 s it can keep nothing, and the rules' tests still hold.
+
+    Of the triggers that it changes; the others are tested above as they are.
+    """
     demand = sample_demand().replace("answer_latency_p95: 5s", "answer_latency_p95: 1s")
     strict = planned(profile, tmp_path, demand)
-    folder = deployed(tmp_path / "out", strict, profile)
+    changed = [trigger.id for trigger in strict.triggers if trigger not in plan.triggers]
+    assert changed
+    folder = deployed(tmp_path / "out", few(strict, *changed), profile)
     run = outcome(promtool, folder)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -20,7 +20,7 @@ from tests.system.cli import agent_profiler, json_lines, load_json, total
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 SESSIONS, TURNS = 3, 2
 WORKLOAD = """

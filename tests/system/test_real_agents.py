@@ -42,7 +42,6 @@ scenarios: [{{name: travel, {what}}}]
 pytestmark = [
     pytest.mark.system,
     pytest.mark.agents,
-    pytest.mark.unmeasured,
     pytest.mark.timeout(400),
 ]
 

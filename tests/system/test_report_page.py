@@ -23,7 +23,7 @@ from tests.system.stores import program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 PAGES = {"profile.html": 17, "plan.html": 3, "comparison.html": 5, "trend.html": 9}
 """Each with how many charts it has."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,11 @@ TOOL_S = 0.8
 EDGES = (0.25, 0.5, 1.0, 2.5, 5.0)
 
 
-@dataclass(frozen=True)
-class Production:
-    """2,000 interactions a day come evenly; each takes 1.4 s, of which the tool 0.8."""
+def series(now: int, *, waiting: int) -> Iterator[str]:
+    """Yield OpenMetrics: counters that rise until now, traffic each minute, the rest each hour.
 
-    waiting: int = 0
-
-
-def series(now: int, seen: Production) -> Iterator[str]:
-    """Yield OpenMetrics: counters that rise until now, traffic each minute, the rest each hour."""
+    2,000 interactions a day come evenly; each takes 1.4 s, of which the tool 0.8.
+    """
     begin = now - DAYS * DAY_S
     often, done = (
         [(at, 2000 * (at - begin) / DAY_S) for at in range(begin, now + 1, step)]
@@ -47,7 +42,7 @@ def series(now: int, seen: Production) -> Iterator[str]:
     yield from histogram("agent_interaction_tokens", done, 4000.0, 'part="history"', head=False)
     yield from histogram("agent_tool_duration_seconds", done, TOOL_S, 'gen_ai_tool_name="search"')
     yield "# TYPE agent_queue_depth gauge"
-    yield from (f"agent_queue_depth {seen.waiting} {at}" for at, _ in often[-60:])
+    yield from (f"agent_queue_depth {waiting} {at}" for at, _ in often[-60:])
     yield "# EOF"
 
 
@@ -78,17 +73,19 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     return planned(tmp_path_factory.mktemp("plan"), users=users, rollout={})
 
 
-def run_review(plan: Plan, folder: Path, seen: Production) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def found(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Review a production in which messages wait; nothing else in it depends on that."""
+    folder: Path = tmp_path_factory.mktemp("review")
     (folder / "plan.json").write_bytes(dump_plan(plan))
-    text = "\n".join(series(int(time.time()), seen)) + "\n"
+    text = "\n".join(series(int(time.time()), waiting=10_000)) + "\n"
     with prometheus(text) as url, suppress(GateFailedError):
         review.command(folder, actual=f"prometheus={url}", since="8d", quiet=True)
-    found: dict[str, Any] = orjson.loads((folder / "review.json").read_bytes())
-    return found
+    loaded: dict[str, Any] = orjson.loads((folder / "review.json").read_bytes())
+    return loaded
 
 
-def test_a_real_prometheus_tells_what_drifted(plan, tmp_path):
-    found = run_review(plan, tmp_path, Production())
+def test_a_real_prometheus_tells_what_drifted(found):
     inputs = {each["name"]: each for each in found["inputs"]}
     assert inputs["interaction.tool_time"]["actual"] == pytest.approx(TOOL_S, rel=0.01)
     assert inputs["interaction.tool_time"]["status"] == "drifted"
@@ -102,8 +99,7 @@ def test_a_real_prometheus_tells_what_drifted(plan, tmp_path):
     assert missing["interaction.attempts"] == "production has nothing of agent_llm_attempts_total"
 
 
-def test_a_queue_that_waits_has_fired_its_trigger(plan, tmp_path):
-    found = run_review(plan, tmp_path, Production(waiting=10_000))
+def test_a_queue_that_waits_has_fired_its_trigger(found):
     fired = [each for each in found["triggers"] if each["state"] == "fired"]
     assert [each["stage"] for each in fired if each["stage"]] == [2]
     assert found["verdict"] == "act_now"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.cli import ROOT, agent_profiler, json_lines, load_json
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 MOONCAKE = ROOT / "tests" / "data" / "traces" / "mooncake-conversation-60.jsonl"
 AZURE = ROOT / "tests" / "data" / "traces" / "azure-llm-conv-60.csv"

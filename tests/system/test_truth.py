@@ -12,7 +12,7 @@ import pytest
 from tests.system.cli import agent_profiler, json_lines, load_json
 from tests.system.servers import response, serving
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 PLAIN = """
 name: plain

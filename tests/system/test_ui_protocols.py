@@ -53,7 +53,6 @@ CHECKED_TURNS = orjson.dumps(
 pytestmark = [
     pytest.mark.system,
     pytest.mark.agents,
-    pytest.mark.unmeasured,
     pytest.mark.timeout(400),
 ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.cli import ROOT, agent_profiler, json_lines
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 TRACES = ROOT / "tests" / "data" / "traces"
 

@@ -69,6 +69,7 @@ class Stage:
         self._launch = plan.scales[0]
         self._buckets = buckets(plan)
         self._histograms: dict[int, Histogram] = {}
+        self._shares: dict[tuple[int, float], float] = {}
         self._cost_usd = self._launch.cost.api / self._launch.demand.interactions_per_month
         self._kept = self._kept_share()
         self.planned_per_minute = self._launch.demand.interactions_per_minute
@@ -149,6 +150,13 @@ class Stage:
         yield Series(selector(f"{metric}_sum", labels), per_minute=rate * mean)
 
     def _share(self, measured: Distribution, boundary: float) -> float:
+        """Return how much lies up to a boundary; each rate and each break asks for the same."""
+        key = id(measured), boundary
+        if key not in self._shares:
+            self._shares[key] = self._share_of(measured, boundary)
+        return self._shares[key]
+
+    def _share_of(self, measured: Distribution, boundary: float) -> float:
         histogram = self._histograms.get(id(measured))
         if histogram is None:
             histogram = sample_of_distribution(measured).histogram

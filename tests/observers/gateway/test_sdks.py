@@ -1,11 +1,12 @@
-"""What the SDKs make of a provider: directly and through the gateway, the same."""
+"""What the SDKs make of a provider: directly and through the gateway, the same.
+
+The SDKs take seconds to import: they are when a test runs, as every worker collects this file.
+"""
 
 import asyncio
 import json
 
-import anthropic
 import httpx
-import openai
 import pytest
 
 from profiler.measure.records import Attribution, LlmAttempt, LlmCall, Outcome
@@ -55,10 +56,14 @@ async def provider(request, writer):
 
 
 def openai_to(url):
+    import openai
+
     return openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0)
 
 
 def anthropic_to(url):
+    import anthropic
+
     return anthropic.AsyncAnthropic(base_url=url, api_key=KEY, max_retries=0)
 
 
@@ -209,6 +214,8 @@ async def test_the_sdks_own_retries_are_one_call():
         whole_json(p.chat_answer()),
     ]
 
+    import openai
+
     async def handler(_, writer):
         writer.write(answers.pop(0))
 
@@ -229,6 +236,9 @@ async def test_the_sdks_own_retries_are_one_call():
 
 async def test_keys_are_nowhere(caplog, capfd):
     """Requests of all kinds, faults of all kinds: the keys are in nothing that we write."""
+    import anthropic
+    import openai
+
     secret_words = (KEY, "canary-org", "canary-query", "canary-body")
 
     async def handler(request, writer):

@@ -1,4 +1,4 @@
-"""The plan that ships with the sample profile, without draws: it takes a second."""
+"""The plan that ships with the sample profile, without draws, simulated shortly."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from profiler.planner.build import build_plan
 from profiler.planner.demand_file import load_demand
 from profiler.planner.samples import sample_demand
 from profiler.profile.model import load_profile
+from tests.planner.shortened import short_simulations
 
 if TYPE_CHECKING:
     from profiler.planner.plan import Plan
@@ -31,4 +32,5 @@ def sample_plan() -> Plan:
         demand = Path(folder) / "demand.yaml"
         demand.write_text(sample_demand())
         asked = load_demand(demand)
-    return build_plan(sample_profile(), asked, at=date(2026, 11, 22), draws=0)
+    with short_simulations():
+        return build_plan(sample_profile(), asked, at=date(2026, 11, 22), draws=0)
