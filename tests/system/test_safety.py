@@ -10,7 +10,7 @@ import pytest
 from tests.system.cli import ROOT, agent_profiler, json_lines, load_json
 from tests.system.http_target import reply, target
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 SMOKE = ROOT / "scenarios/smoke.yaml"
 
 

@@ -24,7 +24,7 @@ from tests.system.cli import ROOT, agent_profiler, command, environment
 from tests.system.http_target import reply, target
 from tests.system.processes import MARK, marked, no_orphans, wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
+pytestmark = pytest.mark.system
 
 CANARIES = {
     "token": "canary-token-7Qw9x",
