@@ -17,11 +17,15 @@ class RunOptions(TypedDict, total=False):
     - `users` (closed loop) or `rate` (open loop, like "5/s"; `max_in_flight` drops arrivals).
     - `requests` (measured interactions), `sessions` in their place, `duration` ("90s"), `warmup`
       (interactions before), `seed`, `error_limit` (a share), `until_stable` up to `max_requests`.
+    - `yes`: load a target beyond this machine, which is an error without. `ramp_up` ("10s": users
+      begin over so long), `max_cost` ("5USD"; `price_input`, `price_output`), `max_tokens` ("2M"),
+      `no_backoff`: see docs/safety.md.
     - `gateway`, `upstream`, `otlp`, `otlp_grpc`, `otlp_grace`, `state`, `tag_interactions`: who
       watches the inside; True is the usual address.
     - `prometheus`, `otlp_export`, `buckets`: who is shown the run's metrics while it goes on; True
       is the usual address.
     - `workers` (a number, or "auto") or `cluster` (`conductor`): how the run is spread.
+    - `save_text` (with `redact`, patterns): keep what was said.
     - `goodput` ("latency<2s"), `http2`, `out` (the run's directory), `fsync` of its journal.
     """
 
@@ -39,6 +43,13 @@ class RunOptions(TypedDict, total=False):
     until_stable: bool
     max_requests: int | None
     error_limit: float | None
+    ramp_up: str | None
+    yes: bool
+    max_cost: str | float | None
+    max_tokens: str | int | None
+    price_input: float | None
+    price_output: float | None
+    no_backoff: bool
     gateway: str | bool
     upstream: str | None
     otlp: str | bool
@@ -53,6 +64,8 @@ class RunOptions(TypedDict, total=False):
     cluster: str | None
     conductor: str | None
     goodput: str | None
+    save_text: bool
+    redact: Sequence[str]
     out: str | Path | None
     fsync: Literal["always", "interval", "never"]
 

@@ -20,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from profiler.api.options import arguments
+from profiler.api.withholding import Withheld
 from profiler.cli.files import new_run_dir, write_whole
 from profiler.errors import (
     AgentProfilerError,
@@ -52,8 +53,9 @@ def run(workload: str | Path | Mapping[str, Any], **options: Unpack[RunOptions])
 
     `workload` is a file, the name of a shipped workload (`airline`, `support`, `smoke`), or a
     mapping with a workload file's keys, which is kept in the run's directory (paths in it are
-    best absolute). Options are those of `agent-profiler run` (`profiler.api.RunOptions`). Files go
-    to `out`, else to `results/<workload>-<date>-<time>`.
+    best absolute; URLs and headers that hold secrets stand there as `${AGENT_PROFILER_SECRET_1}`).
+    Options are those of `agent-profiler run` (`profiler.api.RunOptions`). Files go to
+    `out`, else to `results/<workload>-<date>-<time>`.
 
     The profile is returned also where the harness was the bottleneck or numbers are not stable:
     `profile.trust.verdict` and `profile.sample.partial` say so. Raises `UsageError` for wrong
@@ -118,11 +120,12 @@ class _Process:
 def _started(
     workload: str | Path | Mapping[str, Any], options: dict[str, Any]
 ) -> Iterator[_Process]:
-    given = arguments(options)  # raises before anything is made
+    withheld = Withheld()
+    given = arguments(withheld.options(options))  # raises before anything is made
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
-        _file_of(workload, options) as (file, more),
+        _file_of(workload, options, withheld) as (file, more),
     ):
         popen = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "profiler", "run", str(file), "--quiet", *given, *more],
@@ -130,7 +133,7 @@ def _started(
             stdout=out,
             stderr=err,
             # A module of the caller's folder must not stand in for one of Python's.
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            env={**os.environ, **withheld.environment, "PYTHONSAFEPATH": "1"},
             start_new_session=True,  # Ctrl-C is ours to pass on, and comes once
         )
         process = _Process(popen, out, err)
@@ -142,7 +145,7 @@ def _started(
 
 @contextmanager
 def _file_of(
-    workload: str | Path | Mapping[str, Any], options: dict[str, Any]
+    workload: str | Path | Mapping[str, Any], options: dict[str, Any], withheld: Withheld
 ) -> Iterator[tuple[str | Path, list[str]]]:
     """Give the workload's file; of a mapping, write it into the directory of the run."""
     if isinstance(workload, (str, Path)):
@@ -154,7 +157,8 @@ def _file_of(
     name = str(workload.get("name", "workload"))
     run_dir = new_run_dir(None if out is None else Path(out), name)
     file = run_dir / WORKLOAD_NAME
-    text = yaml.safe_dump({"name": name, **workload}, sort_keys=False, allow_unicode=True)
+    kept = {"name": name, **withheld.workload(workload)}
+    text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
     write_whole(file, text.encode())
     try:
         yield file, [] if out is not None else ["--out", str(run_dir)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 AGAIN = "run (resumed)"
 """The name of the context in which the run's own options are read."""
 
-_HERE = frozenset({"resume", "workload", "quiet", "json", "fsync"})
+_HERE = frozenset({"resume", "workload", "quiet", "json", "fsync", "yes"})
 _WITH_SECRETS = {"url": "--url", "upstream": "--upstream", "otlp_export": "--otlp-export"}
 """What may hold a secret, which no journal has, and so may be given again."""
 

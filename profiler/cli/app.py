@@ -37,6 +37,7 @@ from profiler.cli import (
 from profiler.cli.help_text import Command
 from profiler.cli.optional_values import with_values
 from profiler.errors import AgentProfilerError
+from profiler.redaction import hidden, hide_in_tracebacks
 
 EXIT_INTERNAL, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 DEBUG_VARIABLE = "AGENT_PROFILER_DEBUG"
@@ -96,6 +97,7 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that has not all our characters shows `?` in their place.
             stream.reconfigure(errors="replace")
+    hide_in_tracebacks()
     try:
         result = app(args=with_values(sys.argv[1:]), standalone_mode=False)
     except BaseException as exc:  # noqa: BLE001 - the one place that turns errors into exit codes
@@ -142,4 +144,4 @@ def _say_usage(exc: TyperException) -> None:
 
 
 def _say(message: str) -> None:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(f"error: {hidden(' '.join(message.split()))}", err=True)

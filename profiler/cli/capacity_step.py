@@ -95,6 +95,8 @@ def at_rate(
         "max_requests": None,
         "seed": seed,
         "warmup": warmup,
+        "ramp_up_s": None,
+        "backoff": False,  # rejections are what is looked for
     }
     return workload.model_copy(update={"load": load.model_copy(update=changes)})
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from profiler.errors import AgentProfilerError
+from profiler.redaction import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ class Events:
         try:
             code = run()
         except AgentProfilerError as exc:
-            self.say("end", exit_code=exc.exit_code, error=str(exc))
+            self.say("end", exit_code=exc.exit_code, error=hidden(str(exc)))
             raise
         self.say("end", exit_code=code)
         return code

@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from profiler.cli.observing import Address, address_of, without_user
+from profiler.cli.observing import Address, address_of
 from profiler.errors import UsageError
+from profiler.redaction import login_secrets, remember, without_user
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,6 +43,9 @@ def exporting_of(
     *, prometheus: str | None, otlp_export: str | None, buckets: Path | None = None
 ) -> Exporting:
     """Read the options. Raises `UsageError` for one that is wrong."""
+    if otlp_export is not None:
+        otlp_export = _resolved(otlp_export)
+        remember(*login_secrets(otlp_export))
     if otlp_export is not None and not otlp_export.startswith(("http://", "https://")):
         raise UsageError(
             f"{without_user(otlp_export)!r} is no URL",
@@ -58,6 +62,17 @@ def exporting_of(
         otlp_url=otlp_export,
         buckets=buckets,
     )
+
+
+def _resolved(url: str) -> str:
+    """Fill in `${NAME}`: a secret that is written out stands in the list of processes."""
+    from profiler.workload.secrets import EnvText
+
+    try:
+        return EnvText.resolve(url, os.environ).value
+    except ValueError as exc:
+        fix = "Set it, or write ${NAME} with the name of one that is"
+        raise UsageError(str(exc), where="--otlp-export", fix=fix) from exc
 
 
 def options_of(exporting: Exporting) -> tuple[str, ...]:

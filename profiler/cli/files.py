@@ -20,6 +20,7 @@ PROFILE_NAME = "profile.json"
 MARKDOWN_NAME = "profile.md"
 TRAFFIC_NAME = "traffic.json"
 TRAFFIC_MARKDOWN_NAME = "traffic.md"
+TEXTS_NAME = "texts.jsonl"
 TRUTH_NAME = "mock_truth.jsonl"
 MOCK_LOG_NAME = "mock.log"
 LLM_TRUTH_NAME = "mock_llm_truth.jsonl"
@@ -72,7 +73,14 @@ def forget_unbegun(run_dir: Path) -> None:
     with journal.open("rb") as lines:
         if sum(1 for _ in zip(range(2), lines, strict=False)) > 1:
             return
-    for name in (JOURNAL_NAME, TRUTH_NAME, MOCK_LOG_NAME, LLM_TRUTH_NAME, MOCK_LLM_LOG_NAME):
+    for name in (
+        JOURNAL_NAME,
+        TRUTH_NAME,
+        MOCK_LOG_NAME,
+        LLM_TRUTH_NAME,
+        MOCK_LLM_LOG_NAME,
+        TEXTS_NAME,
+    ):
         (run_dir / name).unlink(missing_ok=True)
     with suppress(OSError):  # there is something else in it
         run_dir.rmdir()

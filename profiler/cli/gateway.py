@@ -47,9 +47,10 @@ def command(
         check_upstream,
         seconds_of,
         token_for,
-        without_user,
     )
+    from profiler.redaction import login_secrets, remember, without_user
 
+    remember(*login_secrets(upstream))
     check_upstream(upstream)
     address = address_of(listen, "--listen")
     argv = ["agent-profiler", "gateway", "--upstream", without_user(upstream)]

@@ -10,6 +10,7 @@ from profiler.clock import NS_PER_S
 from profiler.errors import TargetUnusableError
 from profiler.measure.records import LlmCall, Outcome, ToolCall
 from profiler.observers.response import records_in
+from profiler.redaction import hidden
 from profiler.workload.starter import one_line
 
 if TYPE_CHECKING:
@@ -109,9 +110,7 @@ def seen_lines(seen: Seen, secrets: tuple[str, ...]) -> tuple[str, ...]:
 
 def beginning(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Return the beginning of a text in one line, in quotes."""
-    for secret in secrets:
-        text = text.replace(secret, "[redacted]")
-    text = one_line(text[: 20 * _REPLY_CHARACTERS])
+    text = one_line(hidden(text[: 20 * _REPLY_CHARACTERS], secrets))
     if not text:
         return "empty"
     cut = text[:_REPLY_CHARACTERS]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from profiler.errors import UsageError
+from profiler.redaction import login_secrets, remember, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,6 +103,7 @@ def observing_of(
     if upstream is not None and gateway is None:
         raise UsageError("--upstream has no use without --gateway", fix="Add --gateway")
     if upstream is not None:
+        remember(*login_secrets(upstream))
         check_upstream(upstream)
     if otlp is None and (otlp_grace is not None or otlp_grpc is not None):
         option = "--otlp-grace" if otlp_grace is not None else "--otlp-grpc"
@@ -178,15 +180,6 @@ def check_upstream(url: str) -> None:
         raise UsageError(f"{without_user(url)!r} is no URL", where="--upstream", fix=fix)
 
 
-def without_user(url: str) -> str:
-    """Return a URL without user, password and query."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # [::1 and the like: who knows where its password is
-        return "(unreadable)"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def address_of(text: str, option: str, *, like: str = f"{LOOPBACK}:8787") -> Address:
     """Read `HOST:PORT`, `:PORT` or `PORT`. Raises `UsageError`."""
     host, _, port = text.rpartition(":")
@@ -210,6 +203,7 @@ def token_for(address: Address, option: str, environ: Mapping[str, str]) -> str 
             where=option,
             fix=f"Set {TOKEN_VARIABLE}, or listen on {LOOPBACK}",
         )
+    remember(token)
     return token
 
 

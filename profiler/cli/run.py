@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TARGET, _LOAD, _OUTPUT = "Target", "Load (overrides the workload file)", "Output"
 _SPREAD = "Spread over processes and machines"
+_CARE = "Care for others' systems, and for spend"
 _CAPACITY = "Find the capacity"
 _INSIDE = "See inside the agent"
 _SHOW = "Show the run on production's dashboard"
@@ -122,6 +123,74 @@ def command(
             rich_help_panel=_LOAD,
         ),
     ] = None,
+    ramp_up: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Closed loop: users begin evenly over so long (default beyond this machine: "
+            "0.1 s each, 10 s at most; else none).",
+            rich_help_panel=_LOAD,
+        ),
+    ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            "-y",
+            help="Do not ask before loading a target beyond this machine.",
+            rich_help_panel=_CARE,
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what would be sent, to whom and at what cost, and send nothing.",
+            rich_help_panel=_CARE,
+        ),
+    ] = False,
+    max_cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USD",
+            help="Send nothing more once calls of so much were observed, like 5USD.",
+            rich_help_panel=_CARE,
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Or calls of so many tokens, like 2M.",
+            rich_help_panel=_CARE,
+        ),
+    ] = None,
+    price_input: Annotated[
+        float | None,
+        typer.Option(
+            metavar="USD",
+            help="For --max-cost: of a million input tokens, for all models, not list prices.",
+            min=0.0,
+            rich_help_panel=_CARE,
+        ),
+    ] = None,
+    price_output: Annotated[
+        float | None,
+        typer.Option(
+            metavar="USD",
+            help="Of a million output tokens; goes with --price-input.",
+            min=0.0,
+            rich_help_panel=_CARE,
+        ),
+    ] = None,
+    no_backoff: Annotated[
+        bool,
+        typer.Option(
+            "--no-backoff",
+            help="Go on at full load where the target answers only 429 and 503.",
+            rich_help_panel=_CARE,
+        ),
+    ] = False,
     gateway: Annotated[
         str | None,
         typer.Option(
@@ -313,6 +382,22 @@ def command(
             rich_help_panel=_OUTPUT,
         ),
     ] = Fsync.INTERVAL,
+    save_text: Annotated[
+        bool,
+        typer.Option(
+            "--save-text",
+            help="Keep what was said, redacted, in texts.jsonl (default: texts are kept nowhere).",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="With --save-text: replace what this matches, too; may be given again.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     quiet: Annotated[
         bool,
         typer.Option(
@@ -341,14 +426,17 @@ def command(
     the others from their start; of a run that had done all it sends nothing.
 
     Exit codes: 0 done, 2 wrong input, 3 even the lowest rate misses the objective, 4 the harness
-    was the bottleneck, a worker was lost, or --until-stable or --find-capacity found no answer, 5
-    the target was unusable, 130 interrupted.
+    was the bottleneck, a worker was lost, a spend limit was reached, or --until-stable or
+    --find-capacity found no answer, 5 the target was unusable, 130 interrupted.
     """
     from profiler.cli import exporting, session
     from profiler.cli.again import AGAIN, options_again
+    from profiler.cli.caution import ask, check_saving, files_of, gently, show
     from profiler.cli.events import Events
+    from profiler.cli.intent import Intent
     from profiler.cli.objective_options import check_goodput, refuse_without_search, search
     from profiler.cli.observing import check_fits, observing_of, options_of
+    from profiler.cli.spending import meter_of, prices_of
     from profiler.cli.split import split_of
     from profiler.errors import UsageError
     from profiler.workload.load import load_workload
@@ -374,6 +462,10 @@ def command(
         "http2": True if http2 else None,
         "max_requests": max_requests,
         "error_limit": error_limit,
+        "ramp_up": ramp_up,
+        "max_cost": max_cost,
+        "max_tokens": max_tokens,
+        "backoff": False if no_backoff else None,
     }
     split = split_of(
         workers=workers,
@@ -397,14 +489,27 @@ def command(
         prometheus=prometheus, otlp_export=otlp_export, buckets=buckets
     )
     path = find_workload(workload)
-    loaded = load_workload(path, overrides=overrides, environ=os.environ)
+    loaded = gently(load_workload(path, overrides=overrides, environ=os.environ))
+    prices = prices_of(loaded, price_input=price_input, price_output=price_output)
+    meter = meter_of(loaded, prices, late=bool(observing.names))
+    check_saving(save_text=save_text, redact=redact or (), cluster=cluster, search=find_capacity)
     shown: dict[str, Any] = {
         "workers": workers,
         "cluster": cluster,
         "shard": shard,
         "goodput": goodput,
         "mock_faults": mock_faults,
+        "price_input": price_input,
+        "price_output": price_output,
+        "save_text": save_text or None,
+        "no_backoff": no_backoff or None,
     }
+    if find_capacity and meter is not None:
+        raise UsageError(
+            "a search has no spend limit",
+            where="--max-cost, --max-tokens",
+            fix="Leave it out, and bound the search by --max-rate, --max-steps and --requests",
+        )
     if find_capacity and json:
         raise UsageError(
             "a search has no events",
@@ -433,11 +538,26 @@ def command(
     argv = session.reproducing_argv(
         workload,
         loaded,
-        overrides | shown,
+        {name: value for name, value in overrides.items() if name != "backoff"} | shown,
         until_stable=until_stable,
         mock_speed=mock_speed,
     )
     argv += options_of(observing) + exporting.options_of(shown_to)
+    for pattern in redact or ():
+        argv += ("--redact", pattern)
+    intent = Intent(
+        workload=loaded,
+        prices=prices,
+        search=None
+        if not find_capacity
+        else f"up to {max_steps} steps of {requests or 200} interactions or more, up to {max_rate}",
+        out=None if out is None else str(out),
+        files=files_of(save_text=save_text, search=find_capacity),
+    )
+    if dry_run:
+        show(intent)
+        return session.EXIT_OK
+    ask(intent, yes=yes)
     if find_capacity:
         exporting.check_alone(shown_to, alone=False)
         check_fits(observing, loaded, alone=False)
@@ -482,5 +602,8 @@ def command(
         exporting=shown_to,
         resume=resume,
         fsync=fsync,
+        meter=meter,
+        save_text=save_text,
+        redact=tuple(redact or ()),
     )
     return session.execute(options)

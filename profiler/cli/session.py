@@ -19,6 +19,7 @@ from profiler.cli.files import (
     MOCK_LLM_LOG_NAME,
     MOCK_LOG_NAME,
     PROFILE_NAME,
+    TEXTS_NAME,
     TRUTH_NAME,
     forget_unbegun,
     new_run_dir,
@@ -31,8 +32,9 @@ from profiler.cli.standing import DriverStanding
 from profiler.cli.step_summary import add_step_summary
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import InconclusiveError, JournalError, TargetUnusableError, UsageError
+from profiler.load.meter import ENDS
 from profiler.load.plan import WHOLE, load_plan, shared
-from profiler.load.resume import check_same, manifest_of, resumption_of
+from profiler.load.resume import check_same, manifest_of, resumption_of, take_spent
 from profiler.load.shard import Hooks, RunEnd, ShardSpec, run_shard
 from profiler.load.so_far import SoFar
 from profiler.load.tally import row_of
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from profiler.cli.exporting import Exporter
     from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
+    from profiler.load.meter import Meter
     from profiler.load.shard import Resumption
     from profiler.measure.records import Record
     from profiler.profile.model import WorkloadProfile
@@ -56,6 +59,11 @@ if TYPE_CHECKING:
     from profiler.workload.model import Workload
 
 EXIT_OK, EXIT_INTERRUPTED = 0, 130
+_REMEDIES = {
+    EndReason.MAX_COST: "raise --max-cost for more",
+    EndReason.MAX_TOKENS: "raise --max-tokens for more",
+    EndReason.UNMETERED: "have them observed (--gateway, --otlp), or leave the limit out",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +89,9 @@ class RunOptions:
     resume: Path | None = None
     fsync: Fsync = Fsync.INTERVAL
     mock_faults: Path | None = None
+    meter: Meter | None = None
+    save_text: bool = False
+    redact: tuple[str, ...] = ()
 
     @property
     def form(self) -> Form:
@@ -152,6 +163,12 @@ def _execute(options: RunOptions) -> int:
             announced = mocks.enter_context(_mock(options, run_dir))
             url = _mock_url(workload, announced)
         ended = _run(options, url, run_dir, crew, upstream, resumption)
+    return _conclude(options, ended, url, run_dir)
+
+
+def _conclude(options: RunOptions, ended: Ended, url: str, run_dir: Path) -> int:
+    """Profile what there is, print it, and return the exit code or raise what the run ended of."""
+    workload = options.workload
     if ended.reason is EndReason.JOURNAL_FAILED:
         raise JournalError(ended.detail or "the journal could not be written")
     if ended.reason is EndReason.ERROR_LIMIT and not ended.answered:
@@ -165,6 +182,11 @@ def _execute(options: RunOptions) -> int:
         raise _unusable(workload, url, run_dir, ended.detail)
     if ended.reason is EndReason.INTERRUPTED:
         return EXIT_INTERRUPTED
+    if ended.reason in ENDS:
+        raise InconclusiveError(
+            f"the run ended early: {ended.detail or ended.reason.value}",
+            fix=f"{run_dir / PROFILE_NAME} has what is there; {_REMEDIES[ended.reason]}",
+        )
     if ended.lost:
         raise InconclusiveError(
             "; ".join(ended.lost), fix=f"{run_dir / PROFILE_NAME} has what is there, marked partial"
@@ -197,6 +219,8 @@ def _resumed(options: RunOptions, run_dir: Path) -> Iterator[Resumption]:
         )
     plan = shared(load_plan(workload, until_stable=options.until_stable), options.split.share)
     resumption = resumption_of(run_dir / JOURNAL_NAME, plan, fsync=options.fsync)
+    if options.meter is not None:
+        take_spent(options.meter, run_dir / JOURNAL_NAME)
     try:
         yield resumption
     finally:
@@ -323,6 +347,9 @@ def _run(
         tags=options.observing.tags,
         observers=options.observing.names,
         fsync=options.fsync,
+        meter=options.meter,
+        texts=run_dir / TEXTS_NAME if options.save_text else None,
+        redact=options.redact,
     )
     if crew is not None:
         from profiler.cli.shards import run_shards
@@ -340,7 +367,7 @@ def _run(
         on_interaction=feed,
         is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
     )
-    watching = _watching(options, upstream, feed, so_far, exporter)
+    watching = _watching(options, upstream, feed, _seen_by(so_far, options.meter), exporter)
     if watching is not None:
         hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
     end = run_shard(
@@ -375,11 +402,23 @@ def _both(first: Ended, second: Ended) -> Ended:
     return ended
 
 
+def _seen_by(so_far: SoFar, meter: Meter | None) -> Callable[[Record], None]:
+    """Return who is told of what observers record."""
+    if meter is None:
+        return so_far.see
+
+    def see(record: Record) -> None:
+        so_far.see(record)
+        meter.see(record)
+
+    return see
+
+
 def _watching(
     options: RunOptions,
     upstream: str | None,
     then: Ended,
-    so_far: SoFar,
+    saw: Callable[[Record], None],
     exporter: Exporter | None,
 ) -> Watching | None:
     """Return what runs the observers, None for a run that is watched from outside only."""
@@ -389,9 +428,7 @@ def _watching(
 
     say = _sayer(options)
     also = (lambda *_: None) if exporter is None else exporter.take
-    return Watching(
-        options.observing, upstream=upstream, then=then, saw=so_far.see, say=say, also=also
-    )
+    return Watching(options.observing, upstream=upstream, then=then, saw=saw, say=say, also=also)
 
 
 @asynccontextmanager

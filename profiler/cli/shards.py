@@ -13,6 +13,7 @@ from profiler.cli.files import PROFILE_NAME, write_whole
 from profiler.cli.standing import TallyStanding
 from profiler.load.conductor import Conductor
 from profiler.load.gather import Gathering, tasks_of, unpack
+from profiler.load.meter import NO_LIMIT
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.records import EndReason
 
@@ -58,13 +59,14 @@ async def _conduct(
     spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, show: Show
 ) -> RunEnd:
     load = spec.workload.load
-    conductor = Conductor(crew.shards, error_limit=load.error_limit)
+    limits = NO_LIMIT if spec.meter is None else spec.meter.limits
+    conductor = Conductor(crew.shards, error_limit=load.error_limit, limits=limits)
     if spec.until_stable:
         conductor.on_rows = _judge(load, conductor)
 
     def journal_of(index: int) -> Path:
         folder = _folder(run_dir, index)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder / JOURNAL_NAME
 
     def keep(index: int, result: ShardResult) -> None:

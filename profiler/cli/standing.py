@@ -68,6 +68,7 @@ class Standing:
     asked_of: str | None = None
     achieved_per_s: float | None = None
     sessions_per_s: float | None = None
+    backing_off_s: float | None = None
     seen: Seen | None = None
     harness: Harness | None = None
 
@@ -103,6 +104,7 @@ class DriverStanding:
             asked_of=self._goal.asked_of,
             achieved_per_s=so_far.ended / elapsed_s if elapsed_s else None,
             sessions_per_s=so_far.sessions_begun / elapsed_s if elapsed_s else None,
+            backing_off_s=_backing_off_s(driver),
             seen=_seen(so_far),
             harness=_harness(driver),
         )
@@ -205,6 +207,14 @@ def _seen(so_far: SoFar | Overview) -> Seen:
 
 def _seconds(us: int | None) -> float | None:
     return None if us is None else us * _S_PER_US
+
+
+def _backing_off_s(driver: Driver) -> float | None:
+    """Return how long the target is still left alone; None where it is not."""
+    if driver.backing_off is None:
+        return None
+    left_ns = driver.backing_off.until_ns - monotonic_ns()
+    return left_ns / NS_PER_S if left_ns > 0 else None
 
 
 def _harness(driver: Driver) -> Harness | None:

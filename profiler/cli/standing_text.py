@@ -85,6 +85,9 @@ def rates(standing: Standing) -> str:
             parts.append(f"{standing.sessions_per_s:.3g} begun")
     if standing.achieved_per_s is not None:
         parts.append(f"{standing.achieved_per_s:.3g} interactions/s")
+    if standing.backing_off_s is not None:
+        left = quantity(standing.backing_off_s, "s")
+        parts.append(f"backing off for {left} (only 429 and 503)")
     if standing.dropped:
         parts.append(f"{whole(standing.dropped)} dropped")
     return ", ".join(parts)
@@ -145,7 +148,7 @@ def as_event(standing: Standing) -> dict[str, Any]:
 
 _NUMBERS = (
     *("ended", "failed", "in_flight", "dropped", "total", "elapsed_s", "share", "left_s"),
-    *("asked_per_s", "asked_of", "achieved_per_s", "sessions_per_s"),
+    *("asked_per_s", "asked_of", "achieved_per_s", "sessions_per_s", "backing_off_s"),
 )
 
 

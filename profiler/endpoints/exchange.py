@@ -117,7 +117,7 @@ class Exchange:
     """One request and all that came back. Times in nanoseconds on the harness clock.
 
     `opened_ns` is when the session was open, where a request had to open it: its message could not
-    be sent before.
+    be sent before. `retry_after_s` is what a target asks for that answers 429 or 503.
     """
 
     outcome: Outcome
@@ -131,3 +131,4 @@ class Exchange:
     error_kind: str | None = None
     error_detail: str | None = None
     opened_ns: int | None = None
+    retry_after_s: float | None = None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, assert_never
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -23,10 +24,12 @@ from profiler.endpoints.decoding import ACCEPT_ENCODING
 from profiler.endpoints.destination import Destination, header_lines
 from profiler.endpoints.exchange import Exchange, Reply
 from profiler.endpoints.failures import classify, outcome_of_status
+from profiler.endpoints.retry_after import PUSHED_BACK, retry_after_s
 from profiler.endpoints.stamps import Stamps
 from profiler.endpoints.transport import LeanTransport
 from profiler.errors import UsageError
 from profiler.measure.records import Outcome
+from profiler.redaction import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,9 +40,9 @@ if TYPE_CHECKING:
     from profiler.endpoints.receiver import HeaderLines
 
 USER_AGENT = f"agent-profiler/{__version__}"
+LOAD_TEST_HEADER = "x-load-test"
 CONNECT_TIMEOUT_S = 10.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
-_SHORTEST_SECRET = 6
 _OK_UNTIL = 300
 _NO_REPLY = Reply()
 
@@ -70,21 +73,24 @@ async def _opened(
 class _Attempt:
     """One response as it arrives: the sink of the transport, and what it means at the end."""
 
-    __slots__ = ("dialogue", "feed", "reader", "status")
+    __slots__ = ("dialogue", "feed", "reader", "retry_after_s", "status")
 
     def __init__(self, dialogue: Dialogue) -> None:
         self.dialogue = dialogue
         self.status: int | None = None
+        self.retry_after_s: float | None = None
         self.reader: Reader | None = None
         self.feed: Callable[[bytes, int], None] = _nowhere
 
     def begin(self, status: int, headers: HeaderLines) -> None:
         """Take the head of the response."""
-        self.started(status, headers.get(b"content-type"))
+        asked = headers.get(b"retry-after") if status in PUSHED_BACK else None
+        self.started(status, headers.get(b"content-type"), asked)
 
-    def started(self, status: int, content_type: str | None) -> None:
+    def started(self, status: int, content_type: str | None, retry_after: str | None) -> None:
         """Choose what reads the body."""
         self.status = status
+        self.retry_after_s = retry_after_s(retry_after)
         kind = "" if content_type is None else content_type.strip().lower()
         self.reader = self.dialogue.reader(status=status, content_type=kind)
         self.feed = self.reader.feed
@@ -115,6 +121,7 @@ class _Attempt:
             error_kind=kind,
             error_detail=detail,
             opened_ns=opened_ns,
+            retry_after_s=self.retry_after_s,
         )
 
     def _judge(self, reply: Reply) -> tuple[Outcome, str | None, str | None]:
@@ -145,11 +152,13 @@ class LeanCaller:
         secrets: tuple[str, ...] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
         clock: MonotonicNs = monotonic_ns,
+        run: str = "",
         transport: LeanTransport | None = None,
     ) -> None:
         self._timeout_s = timeout_s
+        self._identity = identity(run)
         self._connect_timeout_s = min(CONNECT_TIMEOUT_S, timeout_s)
-        self._secrets = _worth_hiding(secrets)
+        self._secrets = secrets
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._transport = transport if transport is not None else LeanTransport(clock=clock)
@@ -205,7 +214,7 @@ class LeanCaller:
         prepared = self._prepared
         if prepared is None or prepared[0] != outgoing.url or prepared[1] is not outgoing.headers:
             destination = Destination.of(outgoing.url)
-            standing = {"user-agent": USER_AGENT, "accept-encoding": ACCEPT_ENCODING}
+            standing = {**self._identity, "accept-encoding": ACCEPT_ENCODING}
             standing |= {name.lower(): value for name, value in outgoing.headers.items()}
             head = destination.head("POST", standing.items())
             prepared = self._prepared = (outgoing.url, outgoing.headers, destination, head)
@@ -226,11 +235,13 @@ class HttpxCaller:
         secrets: tuple[str, ...] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
         clock: MonotonicNs = monotonic_ns,
+        run: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         http2: bool = False,
     ) -> None:
         self._timeout_s = timeout_s
-        self._secrets = _worth_hiding(secrets)
+        self._identity = identity(run)
+        self._secrets = secrets
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._transport = transport
@@ -253,7 +264,7 @@ class HttpxCaller:
             timeout=httpx.Timeout(
                 self._timeout_s, connect=min(CONNECT_TIMEOUT_S, self._timeout_s), pool=None
             ),
-            headers={"user-agent": USER_AGENT},
+            headers=self._identity,
             follow_redirects=False,
         )
 
@@ -308,7 +319,9 @@ class HttpxCaller:
         response = await client.send(request, stream=True)
         try:
             stamps.first_byte_ns = stamps.last_byte_ns = self._clock()
-            attempt.started(response.status_code, response.headers.get("content-type"))
+            headers = response.headers
+            asked = headers.get("retry-after") if response.status_code in PUSHED_BACK else None
+            attempt.started(response.status_code, headers.get("content-type"), asked)
             size = 0
             async for chunk in response.aiter_bytes():
                 stamps.last_byte_ns = self._clock()
@@ -321,6 +334,12 @@ class HttpxCaller:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                 await response.aclose()
         return None
+
+
+def identity(run: str) -> dict[str, str]:
+    """Return the headers by which a target knows our traffic, and whose run it is."""
+    name = quote(run, safe="/")  # the name of a workload may be in any script
+    return {"user-agent": USER_AGENT, LOAD_TEST_HEADER: f"agent-profiler run={name}"}
 
 
 class TransportKind(StrEnum):
@@ -350,16 +369,20 @@ def caller_for(
     timeout_s: float,
     secrets: tuple[str, ...],
     http2: bool,
+    run: str,
     max_body_bytes: int | None = None,
 ) -> Caller:
-    """Return what makes the calls over a transport. No limit on an answer's size: the usual one."""
+    """Return what makes the calls over a transport; `run` is the id that they carry.
+
+    No limit on an answer's size: the usual one.
+    """
     most = MAX_BODY_BYTES if max_body_bytes is None else max_body_bytes
     match kind:
         case TransportKind.LEAN:
-            return LeanCaller(timeout_s=timeout_s, secrets=secrets, max_body_bytes=most)
+            return LeanCaller(timeout_s=timeout_s, secrets=secrets, max_body_bytes=most, run=run)
         case TransportKind.HTTPX:
             return HttpxCaller(
-                timeout_s=timeout_s, secrets=secrets, max_body_bytes=most, http2=http2
+                timeout_s=timeout_s, secrets=secrets, max_body_bytes=most, http2=http2, run=run
             )
         case _:
             assert_never(kind)
@@ -377,14 +400,13 @@ def proxy_for(url: str) -> str | None:
     return None if not proxy or proxy_bypass(parts.host) else proxy
 
 
-def _worth_hiding(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-
-
 def _without_secrets(exchange: Exchange, secrets: tuple[str, ...]) -> Exchange:
-    detail = exchange.error_detail
-    if detail is None or not any(secret in detail for secret in secrets):
+    """Return an exchange whose words are fit for a journal: servers quote keys in their errors."""
+    kind, detail = exchange.error_kind, exchange.error_detail
+    if kind is None and detail is None:
         return exchange
-    for secret in secrets:
-        detail = detail.replace(secret, "[redacted]")
-    return replace(exchange, error_detail=detail)
+    return replace(
+        exchange,
+        error_kind=None if kind is None else hidden(kind, secrets),
+        error_detail=None if detail is None else hidden(detail, secrets),
+    )

@@ -12,7 +12,7 @@ import anyio
 import httpx
 
 from profiler.endpoints.failures import classify
-from profiler.endpoints.http import USER_AGENT
+from profiler.endpoints.http import identity
 from profiler.endpoints.json_values import mappings, parsed, string
 from profiler.endpoints.recognise import Sighting
 
@@ -81,7 +81,7 @@ async def assistants(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _client(headers: Mapping[str, str]) -> httpx.AsyncClient:
-    sent = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
+    sent = {**identity("init"), "accept": "application/json", "accept-encoding": "identity"}
     sent |= headers
     return httpx.AsyncClient(headers=sent, timeout=TIMEOUT_S, follow_redirects=False)
 

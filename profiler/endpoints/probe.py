@@ -43,6 +43,7 @@ async def interact(
         secrets=target.secrets(),
         http2=target.http2,
         max_body_bytes=target.max_answer_bytes,
+        run="init",
     )
     answer = Answer()
     try:

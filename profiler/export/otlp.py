@@ -16,6 +16,7 @@ import httpx
 
 from profiler import __version__
 from profiler.clock import ClockAnchor, monotonic_ns
+from profiler.redaction import hidden, remember, without_user
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -53,7 +54,9 @@ def endpoint_of(url: str) -> str:
 def headers_of(variable: str | None) -> dict[str, str]:
     """Read `OTEL_EXPORTER_OTLP_HEADERS`: `name=value,name=value`, values percent-encoded."""
     pairs = (part.partition("=") for part in (variable or "").split(","))
-    return {name.strip(): unquote(value.strip()) for name, is_set, value in pairs if is_set}
+    headers = {name.strip(): unquote(value.strip()) for name, is_set, value in pairs if is_set}
+    remember(*headers.values())
+    return headers
 
 
 def request_of(board: Board, *, since_wall_ns: int, at_wall_ns: int) -> bytes:
@@ -176,6 +179,4 @@ class Pusher:
     def _complain(self, why: str) -> None:
         self.failed += 1
         if self.failed == 1:
-            where = urlsplit(self._url)
-            host = where.netloc.rpartition("@")[2]
-            self._say(f"metrics cannot be pushed to {where.scheme}://{host}{where.path}: {why}")
+            self._say(f"metrics cannot be pushed to {without_user(self._url)}: {hidden(why)}")

@@ -13,6 +13,7 @@ from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import AgentProfilerError
 from profiler.load import glimpse
 from profiler.load.lines import Lines
+from profiler.load.meter import ENDS
 from profiler.load.so_far import SoFar
 from profiler.load.tally import Row, Tally, row_of, to_json
 from profiler.measure.records import EndReason, Interaction, Outcome
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from profiler.load.conductor import Stand
     from profiler.load.driver import Driver
+    from profiler.load.meter import Meter
     from profiler.measure.records import Record
 
 CONNECT_TIMEOUT_S = 20.0
@@ -39,8 +41,11 @@ class Conducted:
     nobody is left to stop it otherwise.
     """
 
-    def __init__(self, stand: Stand, shard: int, *, tells_rows: bool = False) -> None:
+    def __init__(
+        self, stand: Stand, shard: int, *, tells_rows: bool = False, meter: Meter | None = None
+    ) -> None:
         self._stand = stand
+        self._meter = meter
         self._shard = shard
         self._tells_rows = tells_rows
         self._rows: list[Row] = []
@@ -57,6 +62,8 @@ class Conducted:
         """Take note of an interaction that ended."""
         outcome = interaction.outcome
         self._tally.count(outcome, interaction.phase, interaction.error_detail)
+        if self._meter is not None:
+            self._meter.take(interaction, inside)
         self._so_far.take(interaction, inside)
         if outcome is not Outcome.OK:
             self._urgent.set()
@@ -118,7 +125,10 @@ class Conducted:
         self._stop(driver, EndReason.INTERRUPTED)
 
     def _stop(self, driver: Driver, reason: EndReason) -> None:
-        driver.stop(reason)
+        if reason in ENDS:
+            driver.let_end(reason, None)
+        else:
+            driver.stop(reason)
         self._stopped.set()
         self._go.set()
 
@@ -148,4 +158,6 @@ class Conducted:
     def _told(self, driver: Driver) -> dict[str, Any]:
         self._tally.in_flight = driver.watch.in_flight
         self._tally.phase = driver.phase
+        if self._meter is not None:
+            self._tally.meter(self._meter.spent)
         return to_json(self._tally)

@@ -21,6 +21,7 @@ from profiler.clock import NS_PER_S
 from profiler.errors import AgentProfilerError, UsageError
 from profiler.load import glimpse
 from profiler.load.lines import Lines
+from profiler.load.meter import NO_LIMIT, SpendLimits, over
 from profiler.load.tally import Row, Tally, from_json, together, verdict
 from profiler.measure.records import EndReason, Phase
 
@@ -58,8 +59,11 @@ class Conductor:
     all have shown.
     """
 
-    def __init__(self, shards: int, *, error_limit: float | None) -> None:
+    def __init__(
+        self, shards: int, *, error_limit: float | None, limits: SpendLimits = NO_LIMIT
+    ) -> None:
         self._expected = shards
+        self._limits = limits
         self._error_limit = error_limit
         self.on_rows: Callable[[list[Row]], None] = lambda _: None
         self.overview = glimpse.Overview()
@@ -130,7 +134,7 @@ class Conductor:
         self._tell_all({"say": "start", "wall_ns": start_ns})
 
     def stop(self, reason: EndReason, detail: str | None = None) -> None:
-        """Have all shards end at once. The first reason stays."""
+        """Have all shards end: at once, or once what is under way has. The first reason stays."""
         if self.reason is None:
             self.reason, self.detail = reason, detail
             self._all_ready.set()
@@ -229,6 +233,8 @@ class Conductor:
     def _note_tally(self, shard: int, tally: Tally) -> None:
         self._tallies[shard] = tally
         total = self.tally
+        if (spent := over(total.spent, self._limits)) is not None:
+            self.stop(*spent)
         failed = total.warmup_failed + total.failed
         if failed > self._failed:
             self._failed = failed

@@ -20,7 +20,9 @@ import anyio
 
 from profiler.clock import NS_PER_S, monotonic_ns
 from profiler.endpoints.exchange import Exchange, Reply
+from profiler.endpoints.retry_after import PUSHED_BACK
 from profiler.load.ahead import Prepared
+from profiler.load.backing_off import BackingOff
 from profiler.load.budget import Budget, Limits
 from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
 from profiler.load.schedule import Trace, offsets_ns
@@ -76,8 +78,9 @@ class Driver:
     """Runs a load plan against one endpoint. One use only.
 
     `on_start` is told trace id, text and session id of each interaction that is about to be sent,
-    `on_interaction` of each that ended, cancelled ones included. What `reached` has of the plan is
-    not done again.
+    `on_interaction` of each that ended, cancelled ones included, and `on_texts` of each with what
+    was said (None: no answer was read). `spent_out` says why nothing more may be spent. What
+    `reached` has of the plan is not done again.
     """
 
     def __init__(
@@ -92,6 +95,8 @@ class Driver:
         is_stable: Callable[[], bool] = lambda: True,
         on_start: Callable[[str, str, str], None] = lambda *_: None,
         on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None,
+        on_texts: Callable[[Interaction, str, str | None], None] | None = None,
+        spent_out: Callable[[], tuple[EndReason, str] | None] | None = None,
         clock: MonotonicNs = monotonic_ns,
         reached: Reached = NOTHING_REACHED,
     ) -> None:
@@ -104,9 +109,14 @@ class Driver:
         self._is_stable = is_stable
         self._on_start = on_start
         self._on_interaction = on_interaction
+        self._on_texts = on_texts
+        self._spent_out = spent_out
+        self.backing_off = BackingOff() if plan.backs_off else None
         self._clock = clock
         self._stop_scope: anyio.CancelScope | None = None
         self._stopped: tuple[EndReason, str | None] | None = None
+        self._winding_up: tuple[EndReason, str | None] | None = None
+        self._began_ns = 0
         self._ids = random.Random()  # the system's randomness: two runs never share an id
         self._arrived = 0
         self._drawn: deque[_Live] = deque()
@@ -124,10 +134,17 @@ class Driver:
         if self._stop_scope is not None:
             self._stop_scope.cancel()
 
+    def let_end(self, reason: EndReason, detail: str | None) -> None:
+        """Send nothing more. Interactions under way go on to their end."""
+        if self._stopped is None:
+            self._winding_up = (reason, detail)
+            self._close(reason, detail)
+
     async def run(self) -> tuple[EndReason, str | None]:
         """Warm up, measure, and say why it ended. Raises nothing that a target can cause."""
         reason: EndReason | None = None
         detail: str | None = None
+        self._began_ns = self._clock()
         async with anyio.create_task_group() as watching:
             for phase in filter(self._reached.needs, PHASES):
                 if phase is Phase.MEASURE:  # what the recorder still loads is no lag of the loop
@@ -140,8 +157,8 @@ class Driver:
         return reason or EndReason.COMPLETED, detail
 
     async def _run_phase(self, phase: Phase) -> tuple[EndReason, str | None]:
-        if self._stopped is not None:
-            return self._stopped
+        if (ended := self._stopped or self._winding_up) is not None:
+            return ended
         warming = phase is Phase.WARMUP
         if warming and self._plan.warmup == 0:
             return EndReason.COMPLETED, None
@@ -169,8 +186,8 @@ class Driver:
                     left_ns = max(0, self._plan.duration_ns - before.elapsed_ns)
                     tasks.start_soon(self._close_after, left_ns, timer)
                 match self._plan.loop:
-                    case ClosedLoop(users=users):
-                        await self._closed_loop(users)
+                    case ClosedLoop() as closed:
+                        await self._closed_loop(closed)
                     case OpenLoop() as loop:
                         await self._open_loop(loop)
                 timer.cancel()
@@ -202,13 +219,16 @@ class Driver:
 
     # Closed loop
 
-    async def _closed_loop(self, users: int) -> None:
+    async def _closed_loop(self, loop: ClosedLoop) -> None:
         self._note_beginning(self._clock())
+        share = self._plan.share
         async with anyio.create_task_group() as tasks:
-            for _ in range(users):
-                tasks.start_soon(self._user)
+            for user in range(loop.users):
+                delay_ns = loop.step_ns * (user * share.count + share.index)
+                tasks.start_soon(self._user, self._began_ns + delay_ns)
 
-    async def _user(self) -> None:
+    async def _user(self, begin_ns: int) -> None:
+        await self._sleep_until(begin_ns)
         while (index := self.budget.take_session()) is not None:
             await self._rest_of_session(self._begin(index), intended_ns=None)
 
@@ -243,6 +263,19 @@ class Driver:
     def _is_full(self, loop: OpenLoop) -> bool:
         return loop.max_in_flight is not None and self._arrived >= loop.max_in_flight
 
+    def _is_backing_off(self) -> bool:
+        return self.backing_off is not None and self._clock() < self.backing_off.until_ns
+
+    async def _wait_out(self, intended_ns: int | None) -> int | None:
+        """Wait while the target is left alone; return when the interaction is to start then."""
+        while self._is_backing_off() and self.backing_off is not None:
+            until_ns = self.backing_off.until_ns
+            await self._sleep_until(until_ns)
+            if self._closed.is_set():
+                break
+            intended_ns = None if intended_ns is None else max(intended_ns, until_ns)
+        return intended_ns
+
     def _drop(self) -> None:
         if self.phase is Phase.MEASURE:
             self.watch.dropped += 1
@@ -263,7 +296,7 @@ class Driver:
             await timer.wait_until(intended_ns)
             if self.budget.is_closed:
                 return
-            if self._is_full(loop):
+            if self._is_full(loop) or self._is_backing_off():
                 self._drop()
                 if live.plan.is_of_arrival:
                     live = None
@@ -286,7 +319,7 @@ class Driver:
             await timer.wait_until(intended_ns)
             if self.budget.is_closed:
                 return
-            if self._is_full(loop):
+            if self._is_full(loop) or self._is_backing_off():
                 self._drop()
                 continue
             live = _pop_ready(waiting, intended_ns)
@@ -360,6 +393,10 @@ class Driver:
         """Send the session's next message; say whether the session goes on."""
         if self.recorder.failure is not None:
             self._close(EndReason.JOURNAL_FAILED, str(self.recorder.failure))
+        if self._is_backing_off():
+            intended_ns = await self._wait_out(intended_ns)
+        if self._spent_out is not None and (spent := self._spent_out()) is not None:
+            self.let_end(*spent)
         taken = self.budget.take_interaction()
         self._note_closing()
         if not taken:
@@ -454,9 +491,27 @@ class Driver:
         else:
             self.recorder.put_uncounted(interaction, inside, user=live.user, reply=said)
         self._on_interaction(interaction, inside)
+        if self._on_texts is not None:
+            self._on_texts(interaction, live.user, said)
         self.budget.ended_with(outcome, detail)
+        if self._spent_out is not None and (spent := self._spent_out()) is not None:
+            self.let_end(*spent)
+        if outcome is not Outcome.CANCELLED:
+            self._back_off(exchange)
         self._note_closing()
         return outcome
+
+    def _back_off(self, exchange: Exchange) -> None:
+        if self.backing_off is None:
+            return
+        begun = self.backing_off.ended(
+            rejected=exchange.http_status in PUSHED_BACK,
+            send_ns=exchange.send_ns,
+            now_ns=exchange.end_ns,
+            retry_after_s=exchange.retry_after_s,
+        )
+        if begun is not None and not self.budget.is_closed:
+            self.recorder.put(begun)
 
     def _identification(self, plan: SessionPlan, turn: TurnPlan, trace_id: str) -> dict[str, str]:
         """Return the headers that let an agent, its traces and its gateway tell interactions apart.

@@ -74,7 +74,9 @@ def play(task: ShardTask) -> ShardResult:
             fix="Install the same version on both",
         )
     spec = task.spec
-    conducted = Conducted(task.stand, spec.share.index, tells_rows=spec.until_stable)
+    conducted = Conducted(
+        task.stand, spec.share.index, tells_rows=spec.until_stable, meter=spec.meter
+    )
     hooks = Hooks(on_interaction=conducted.count, is_stable=conducted.is_stable)
     with _journal(task) as journal:
         end = run_shard(replace(spec, journal=journal), conducted.companion, hooks)
@@ -144,6 +146,7 @@ def tasks_of(
                 spec,
                 share=Share(index=index, count=shards),
                 journal=journal_of(index),
+                texts=None if spec.texts is None else journal_of(index).with_name(spec.texts.name),
                 judges_target=False,
             ),
             stand=stand,

@@ -42,9 +42,13 @@ class ArrivalsOf(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedLoop:
-    """So many users, each sending its next message when it has its answer and has thought."""
+    """So many users, each sending its next message when it has its answer and has thought.
+
+    User k of the whole run (from 0) begins k times `step_ns` after the run does.
+    """
 
     users: int
+    step_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,7 @@ class LoadPlan:
     """What the driver is to do. Nothing starts later than `duration_ns` after measuring began.
 
     Users, warm-up and limits are those of the share alone; a schedule is the whole run's, of which
-    the share takes its arrivals.
+    the share takes its arrivals. With `backs_off`, a target that only says 429 or 503 gets pauses.
     """
 
     loop: ClosedLoop | OpenLoop
@@ -89,6 +93,7 @@ class LoadPlan:
     limits: Limits
     duration_ns: int | None = None
     share: Share = WHOLE
+    backs_off: bool = False
 
 
 def load_plan(workload: Workload, *, until_stable: bool = False) -> LoadPlan:
@@ -103,7 +108,8 @@ def load_plan(workload: Workload, *, until_stable: bool = False) -> LoadPlan:
             max_in_flight=load.max_in_flight,
         )
     else:
-        loop = ClosedLoop(users=load.users if load.users is not None else 1)
+        users = load.users if load.users is not None else 1
+        loop = ClosedLoop(users=users, step_ns=seconds_to_ns((load.ramp_up_s or 0) / users))
     ceiling = load.max_requests
     if until_stable and ceiling is None and load.requests is not None:
         ceiling = load.requests * UNTIL_STABLE_FACTOR
@@ -118,6 +124,7 @@ def load_plan(workload: Workload, *, until_stable: bool = False) -> LoadPlan:
             error_limit=load.error_limit,
         ),
         duration_ns=None if load.duration_s is None else seconds_to_ns(load.duration_s),
+        backs_off=load.backoff,
     )
 
 
@@ -188,7 +195,7 @@ def _part_of(plan: LoadPlan, part: Callable[[int], int], share: Share) -> LoadPl
 
     limits, loop = plan.limits, plan.loop
     if isinstance(loop, ClosedLoop):
-        loop = ClosedLoop(users=part(loop.users))
+        loop = replace(loop, users=part(loop.users))
     else:
         loop = replace(loop, max_in_flight=some(loop.max_in_flight))
     return replace(

@@ -89,8 +89,8 @@ class Rehearsal:
         self._limits = replace(limits, until_stable=False)
         self._budget = Budget(self._limits)
         match self.plan.loop:
-            case ClosedLoop(users=users):
-                yield from self._closed_loop(users)
+            case ClosedLoop() as loop:
+                yield from self._closed_loop(loop)
             case OpenLoop(arrivals_of=ArrivalsOf.SESSIONS) as loop:
                 yield from self._arriving_sessions(loop)
             case OpenLoop() as loop:
@@ -98,8 +98,10 @@ class Rehearsal:
 
     # The driver's loops (`driver`), with a queue of what is due in place of tasks that sleep
 
-    def _closed_loop(self, users: int) -> Iterator[Sent]:
-        queue = [self._due(0, None) for _ in range(min(users, self.most))]
+    def _closed_loop(self, loop: ClosedLoop) -> Iterator[Sent]:
+        is_first = self.phase is Phase.WARMUP or not self.plan.warmup
+        step_ns = loop.step_ns if is_first else 0
+        queue = [self._due(n * step_ns, None) for n in range(min(loop.users, self.most))]
         while queue:
             at_ns, _, live = heappop(queue)
             if live is None and (self._has_no_more_sessions() or self._is_over(at_ns)):

@@ -11,11 +11,12 @@ from profiler.load.shard import Resumption
 from profiler.measure import JOURNAL_NAME, SHARDS_NAME
 from profiler.measure.journal import JournalWriter, read_as_written
 from profiler.measure.reached import reached_by
-from profiler.measure.records import Run
+from profiler.measure.records import Interaction, LlmCall, Observer, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from profiler.load.meter import Meter
     from profiler.load.plan import LoadPlan
     from profiler.measure.syncing import Fsync
     from profiler.workload.model import Workload
@@ -86,3 +87,20 @@ def resumption_of(journal: Path, plan: LoadPlan, *, fsync: Fsync) -> Resumption:
 
 
 _AGAIN = "Run it again: what it asks for hangs on all of it"
+
+
+def take_spent(meter: Meter, journal: Path) -> None:
+    """Put on the account what the run had spent before it was interrupted."""
+    kinds = frozenset({"interaction", "llm_call"})
+    told = set()  # interactions whose answers told of their calls one by one
+    for record in read_as_written(journal, kinds):
+        if isinstance(record, LlmCall) and record.observer is Observer.RESPONSE:
+            told.add(record.trace_id)
+    for record in read_as_written(journal, kinds):
+        match record:
+            case LlmCall():
+                meter.see(record)
+            case Interaction(usage=usage) if usage is not None and record.trace_id not in told:
+                meter.take(record, ())
+            case _:
+                pass

@@ -33,6 +33,7 @@ from profiler.load.plan import (
     shared,
 )
 from profiler.load.recorder import Recorder
+from profiler.load.texts import TextLog
 from profiler.measure.journal import JournalWriter
 from profiler.measure.reached import NOTHING_REACHED
 from profiler.measure.records import IN_ORDER, End, EndReason, Resumed, Run
@@ -46,9 +47,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from profiler.load.meter import Meter
     from profiler.measure.reached import Reached
     from profiler.measure.records import Interaction, Record
-    from profiler.workload.model import Workload
+    from profiler.workload.model import Load, Workload
 
 _UNHURRIED_S = 5.0
 """A timeout so long that half a second in which the event loop stands still breaks none."""
@@ -60,7 +62,8 @@ class ShardSpec:
 
     `judges_target` is false where a conductor says when the target is of no use. A pickled spec
     holds the secrets of its workload. `tags`: taggable texts carry a marker. `observers` are those
-    that watch beside client and response.
+    that watch beside client and response. `texts` is where what was said goes, without what
+    `redact` matches; None: nowhere.
     """
 
     workload: Workload
@@ -76,6 +79,9 @@ class ShardSpec:
     tags: bool = False
     observers: tuple[str, ...] = ()
     fsync: Fsync = Fsync.INTERVAL
+    meter: Meter | None = None
+    texts: Path | None = None
+    redact: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +164,7 @@ def _run(
     reached: Reached,
 ) -> ShardEnd:
     workload = spec.workload
+    workload.target.remember_secrets()  # a worker was told them by its spec alone
     encoding, _ = encoding_name_for_model(workload.target.model)
     counter = TokenCounter(encoding)
     plan = plan_of(spec)
@@ -179,6 +186,12 @@ def _run(
         secrets=workload.target.secrets(),
         http2=workload.target.http2,
         max_body_bytes=workload.target.max_answer_bytes,
+        run=spec.run_id,
+    )
+    texts = (
+        None
+        if spec.texts is None
+        else TextLog(spec.texts, patterns=spec.redact, resume=reached is not NOTHING_REACHED)
     )
     sampler = partial(SessionSampler, workload, seed=workload.load.seed, salt=salt, tags=spec.tags)
     driver = Driver(
@@ -190,7 +203,10 @@ def _run(
         warmup=sampler(stream="warmup"),
         is_stable=hooks.is_stable,
         on_start=hooks.on_start,
-        on_interaction=hooks.on_interaction,
+        on_interaction=_metered(spec, hooks),
+        on_texts=None if texts is None else texts.put,
+        # Of several shards, the conductor says when it is enough.
+        spent_out=spec.meter.over if spec.meter is not None and spec.judges_target else None,
         reached=reached,
     )
 
@@ -206,11 +222,26 @@ def _run(
             reason, detail = anyio.run(main, backend_options={"use_uvloop": has_uvloop()})
         finally:
             recorder.close()
+            if texts is not None:
+                texts.close()
     if recorder.failure is None:  # the end comes after all that was still to be counted
         recorder.put(End(at_ns=monotonic_ns(), reason=reason, detail=detail))
     if recorder.failure is not None:
         reason, detail = EndReason.JOURNAL_FAILED, str(recorder.failure)
     return ShardEnd(reason=reason, detail=detail, answered=driver.budget.answered)
+
+
+def _metered(spec: ShardSpec, hooks: Hooks) -> Callable[[Interaction, tuple[Record, ...]], None]:
+    """Return the hook that also adds up what is spent; under a conductor, its shard does."""
+    meter = spec.meter
+    if meter is None or not spec.judges_target:
+        return hooks.on_interaction
+
+    def ended(interaction: Interaction, inside: tuple[Record, ...]) -> None:
+        meter.take(interaction, inside)
+        hooks.on_interaction(interaction, inside)
+
+    return ended
 
 
 def _may_load_meanwhile(workload: Workload) -> bool:
@@ -259,6 +290,7 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
             "duration_s": load.duration_s,
             "warmup": load.warmup,
             "error_limit": load.error_limit,
+            **_caution(load),
             "until_stable": spec.until_stable,
         },
         encoding=encoding,
@@ -282,6 +314,17 @@ def resumed_record(reached: Reached) -> Resumed:
         resumed_monotonic_ns=anchor.monotonic_ns,
         superseded=reached.unfinished,
     )
+
+
+def _caution(load: Load) -> dict[str, Any]:
+    """Return what limits a run for the target's sake and the spender's, as far as it is set."""
+    said = {
+        "ramp_up_s": load.ramp_up_s,
+        "max_cost_usd": None if load.max_cost_usd is None else str(load.max_cost_usd),
+        "max_tokens": load.max_tokens,
+        "backoff": None if load.backoff else False,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def this_host() -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from profiler.load.budget import unusable
+from profiler.load.meter import Spent
 from profiler.measure.records import LlmCall, Outcome, Phase
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from profiler.measure.records import Interaction, Record
 
+PICO = 10**12
 LONGEST_DETAIL = 500
 """Characters of an error that travel to the conductor."""
 
@@ -38,6 +41,19 @@ class Tally:
     answered: bool = False
     first_failure: str | None = None
     last_failure: str | None = None
+    tokens: int = 0
+    picodollars: int = 0
+    problem: str | None = None
+
+    def meter(self, spent: Spent) -> None:
+        """Take what was spent so far."""
+        self.tokens, self.picodollars = spent.tokens, round(spent.usd * PICO)
+        self.problem = None if spent.problem is None else spent.problem[:LONGEST_DETAIL]
+
+    @property
+    def spent(self) -> Spent:
+        """What was spent."""
+        return Spent(tokens=self.tokens, usd=Decimal(self.picodollars) / PICO, problem=self.problem)
 
     def count(self, outcome: Outcome, phase: Phase, detail: str | None) -> None:
         """Take one more interaction that ended."""
@@ -70,6 +86,9 @@ def together(tallies: Iterable[Tally]) -> Tally:
         answered=any(t.answered for t in every),
         first_failure=next((t.first_failure for t in every if t.first_failure is not None), None),
         last_failure=next((t.last_failure for t in every if t.last_failure is not None), None),
+        tokens=sum(t.tokens for t in every),
+        picodollars=sum(t.picodollars for t in every),
+        problem=next((t.problem for t in every if t.problem is not None), None),
     )
 
 
@@ -103,7 +122,7 @@ def from_json(value: Any) -> Tally:
     return Tally(**{**value, "phase": Phase(value["phase"])})
 
 
-_TEXTS = {"first_failure", "last_failure"}
+_TEXTS = {"first_failure", "last_failure", "problem"}
 _KINDS: dict[str, tuple[type, ...]] = {
     field.name: (str, type(None)) if field.name in _TEXTS else (int,) for field in fields(Tally)
 } | {"phase": (str,), "answered": (bool,)}

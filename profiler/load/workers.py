@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from profiler.errors import AgentProfilerError
+from profiler.redaction import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,7 @@ class Processes(Executor):
         said = err.decode(errors="replace")
         if process.returncode != 0 or not out:
             raise WorkerDiedError(_how(process, said))
-        sys.stderr.write(said)
+        sys.stderr.write(hidden(said))
         is_result, value = pickle.loads(out)  # noqa: S301 - from our own process, by a private pipe
         if is_result:
             return value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 import orjson
 
 from profiler.measure.records import (
+    Backoff,
     Began,
     ClientTokens,
     DriverSample,
@@ -48,6 +49,7 @@ EVENTS: dict[str, type[Any]] = {
     "watched": Watched,
     "observer_note": ObserverNote,
     "driver": DriverSample,
+    "backoff": Backoff,
     "began": Began,
     "resumed": Resumed,
     "end": End,

@@ -321,6 +321,19 @@ class DriverSample:
 
 
 @value
+class Backoff:
+    """The driver starts nothing until `until_ns`, for the last `answers` all were 429 or 503.
+
+    `is_asked`: the target said how long, by `retry-after`.
+    """
+
+    at_ns: int
+    until_ns: int
+    answers: int
+    is_asked: bool = False
+
+
+@value
 class Run:
     """The first line of a journal."""
 
@@ -376,6 +389,9 @@ class EndReason(StrEnum):
     MAX_REQUESTS = "max_requests"
     ERROR_LIMIT = "error_limit"
     INTERRUPTED = "interrupted"
+    MAX_COST = "max_cost"
+    MAX_TOKENS = "max_tokens"
+    UNMETERED = "unmetered"
     JOURNAL_FAILED = "journal_failed"
 
 
@@ -406,5 +422,6 @@ Record = (
     | DriverSample
     | Began
     | Resumed
+    | Backoff
     | End
 )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from profiler.measure.records import (
+    Backoff,
     Began,
     DriverSample,
     End,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from profiler.measure.records import Record
 
 _TIMES: dict[type[Any], tuple[str, ...]] = {
+    Backoff: ("at_ns", "until_ns"),
     Began: ("at_ns",),
     DriverSample: ("at_ns",),
     End: ("at_ns",),

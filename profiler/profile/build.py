@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
-from profiler.clock import iso_utc
+from profiler.clock import NS_PER_S, iso_utc
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.journal import read_journal
 from profiler.measure.records import IN_ORDER
@@ -176,6 +176,7 @@ def _part(folded: Fold, stretch: Stretch, journal: str) -> RunPart:
         offered_rate=float(rate) if is_open and isinstance(rate, int | float) else None,
         users=users if not is_open and isinstance(users, int) else None,
         dropped=stretch.dropped,
+        backed_off_s=stretch.backed_off_ns / NS_PER_S if stretch.backed_off_ns else None,
         interactions=stretch.sent.count,
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from profiler.errors import ProfileError
 from profiler.measure.records import (
     NO_TRACE,
+    Backoff,
     DriverSample,
     End,
     Interaction,
@@ -124,6 +125,7 @@ class Stretch:
         self.started_wall_ns, self.tool_version = started_wall_ns, tool_version
         self.window_ns: tuple[int, int] | None = None
         self.dropped: int | None = None
+        self.backed_off_ns = 0
 
     def take(self, record: Interaction) -> None:
         """Take a measured interaction."""
@@ -198,6 +200,8 @@ class Fold:
                 self.watches.take_note(record)
             case DriverSample():
                 self._take_driver_sample(record)
+            case Backoff():
+                self.stretches[-1].backed_off_ns += record.until_ns - record.at_ns
             case End():
                 self.end = record
             case Resumed():

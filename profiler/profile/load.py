@@ -26,6 +26,7 @@ def load_of_parts(
     duration_ns = _covered_ns(windows)
     interactions = sum(part.interactions for part in parts)
     dropped = [part.dropped for part in parts if part.dropped is not None]
+    paused = [part.backed_off_s for part in parts if part.backed_off_s is not None]
     return LoadInfo(
         mode=mode,
         arrivals=arrivals,
@@ -34,6 +35,7 @@ def load_of_parts(
         users=_most_users(parts, windows),
         dropped=sum(dropped) if dropped else None,
         duration_s=duration_ns / _NS_PER_S,
+        backed_off_s=sum(paused) if paused else None,
     )
 
 

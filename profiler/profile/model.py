@@ -53,6 +53,9 @@ class RunPart(Strict):
     )
     users: int | None = Field(description="concurrent simulated users; closed loop")
     dropped: int | None = Field(description="starts that could not be made, warm-up included")
+    backed_off_s: float | None = Field(
+        default=None, description="time in which the target was left alone, seconds; absent: none"
+    )
     interactions: int = Field(description="measured interactions of this part")
 
 
@@ -113,6 +116,11 @@ class LoadInfo(Strict):
     users: int | None = Field(description="most simulated users at one time; null in open loop")
     dropped: int | None = Field(description="starts that could not be made; null: not watched")
     duration_s: float = Field(description="time in which interactions were measured, seconds")
+    backed_off_s: float | None = Field(
+        default=None,
+        description="time in which nothing was started, for the target had answered only 429 and "
+        "503, seconds, summed over shards; absent: none",
+    )
 
 
 class ToolProfile(Strict):
@@ -327,6 +335,9 @@ def dump_profile(profile: WorkloadProfile) -> bytes:
     for place, name in (("run", "resumed"), ("sample", "superseded")):
         if plain[place][name] is None:
             del plain[place][name]
+    for section in (plain["load"], *plain["run"]["parts"]):
+        if section["backed_off_s"] is None:
+            del section["backed_off_s"]
     # As text: the bytes that orjson returns keep alive the 4 kB that they were written into.
     for name, section in sampled.items():
         if section is not None:

@@ -193,6 +193,8 @@ def _load(profile: WorkloadProfile) -> str:
         text += f", {load.achieved_rate:.3g} interactions/s achieved"
     if load.dropped:
         text += f", {whole(load.dropped)} starts dropped"
+    if load.backed_off_s is not None:
+        text += f", paused for {quantity(load.backed_off_s, 's')} (it answered only 429 and 503)"
     return text
 
 

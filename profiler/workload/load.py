@@ -31,13 +31,17 @@ OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "seed": ("load", "seed"),
         "max_requests": ("load", "max_requests"),
         "error_limit": ("load", "error_limit"),
+        "ramp_up": ("load", "ramp_up"),
+        "max_cost": ("load", "max_cost"),
+        "max_tokens": ("load", "max_tokens"),
+        "backoff": ("load", "backoff"),
     }
 )
 """What the command line may override, and the key that it stands for."""
 
 _DISPLACES = {
     "users": ("rate", "arrivals", "arrivals_of", "speed", "max_in_flight"),
-    "rate": ("users",),
+    "rate": ("users", "ramp_up"),
     "requests": ("sessions",),
     "sessions": ("requests",),
 }
@@ -63,9 +67,11 @@ def load_workload(
     data.setdefault("name", path.stem)
     context = {"base": path.parent, "environ": environ, "tables": {}}
     try:
-        return Workload.model_validate(data, context=context)
+        workload = Workload.model_validate(data, context=context)
     except ValidationError as exc:
         raise _first_error(document, given, exc) from exc
+    workload.target.remember_secrets()
+    return workload
 
 
 def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +81,8 @@ def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
             raise WorkloadError(f"'{name}' cannot be overridden", fix=did_you_mean(name, OVERRIDES))
         for other in _DISPLACES.get(name, ()):
             if other in given:
-                raise WorkloadError(f"--{name} and --{other} exclude each other", fix="Keep one")
+                options = f"--{name} and --{other.replace('_', '-')}"
+                raise WorkloadError(f"{options} exclude each other", fix="Keep one")
     return given
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     Field,
     InstanceOf,
     PlainSerializer,
+    StrictBool,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -29,6 +31,7 @@ from profiler.workload.near import did_you_mean
 from profiler.workload.scenario_values import Generated, ThinkTime, VariableSpec, data_file
 from profiler.workload.strict import (
     Count,
+    Duration,
     PositiveCount,
     PositiveDuration,
     Strict,
@@ -37,9 +40,11 @@ from profiler.workload.strict import (
 )
 from profiler.workload.target import Target
 from profiler.workload.templates import placeholder_names
+from profiler.workload.units import dollars, token_count
 from profiler.workload.variables import BUILT_IN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = [
@@ -55,6 +60,8 @@ __all__ = [
     "VariableSpec",
     "Workload",
 ]
+
+Number = TypeVar("Number", int, Decimal)
 
 DEFAULT_REQUESTS = 100
 
@@ -93,12 +100,32 @@ _FIRST_OPTIONAL = frozenset({"model", "http_json"})
 workload without it, so digests stay as they were."""
 
 
+def _max_cost(value: Any) -> Decimal | None:
+    return None if value is None else _positive(dollars, value, "Write it like 5USD, $5 or 0.50")
+
+
+def _max_tokens(value: Any) -> int | None:
+    return None if value is None else _positive(token_count, value, "Write it like 2M or 500k")
+
+
+def _positive(read: Callable[[Any], Number], value: Any, fix: str) -> Number:
+    try:
+        found = read(value)
+    except ValueError as exc:
+        raise problem(str(exc), fix) from exc
+    if not found:
+        raise problem("a limit of zero lets nothing be sent", fix)
+    return found
+
+
 class Load(Strict):
     """How much is sent, and when. `users` makes a closed loop, `rate` or a trace an open one.
 
     The run ends after `requests` measured interactions, or after `sessions` whole sessions (one of
     the two is None), or after `duration_s`, or at the end of a trace, whichever comes first. With a
-    duration or a trace alone, both are None.
+    duration or a trace alone, both are None. It also ends where what it spent (US dollars, tokens)
+    reaches a limit. Users begin evenly over `ramp_up_s`. With `backoff`, nothing is started for a
+    while where the target answers nothing but 429 and 503.
     """
 
     users: PositiveCount | None = None
@@ -114,6 +141,12 @@ class Load(Strict):
     seed: Count = 1
     max_requests: PositiveCount | None = None
     error_limit: Annotated[float | None, BeforeValidator(_share)] = 0.5
+    ramp_up_s: Duration | None = Field(default=None, alias="ramp_up")
+    max_cost_usd: Annotated[Decimal | None, BeforeValidator(_max_cost)] = Field(
+        default=None, alias="max_cost"
+    )
+    max_tokens: Annotated[int | None, BeforeValidator(_max_tokens)] = None
+    backoff: StrictBool = True
 
     @property
     def is_open(self) -> bool:
@@ -160,6 +193,9 @@ class Load(Strict):
             if not self.is_open and name in self.model_fields_set:
                 fix = f"Give a rate, or remove {name}"
                 raise problem(f"{name} has no use without a rate", fix, below=(name,))
+        if self.is_open and self.ramp_up_s is not None:
+            fix = "Write rate: {ramp: {from: 0/s, to: 5/s, over: 30s}}, or remove ramp_up"
+            raise problem("ramp_up has no use without users", fix, below=("ramp_up",))
         if self.max_requests is not None and self.max_requests < (self.requests or 0):
             fix = f"Raise it to {self.requests} or more, or lower requests"
             what = f"max_requests is {self.max_requests}, less than requests"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from profiler.redaction import hidden, login_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,14 +87,15 @@ def shown_url(url: EnvText) -> str:
     path = _path_of(url.raw) if scheme_is_written else parts.path
     names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     query = "?" + "&".join(f"{name}=***" for name in names) if names else ""
-    return f"{parts.scheme}://{host}{path}{query}"
+    return hidden(f"{parts.scheme}://{host}{path}{query}")
 
 
 def url_secrets(url: EnvText) -> tuple[str, ...]:
     """Return the parts of a URL that must not be written down."""
     parts = urlsplit(url.value)
     query = (value for _, value in parse_qsl(parts.query))
-    return tuple(part for part in (parts.password, *query, *url.environment) if part)
+    found = (*login_secrets(url.value), *query, *url.environment)
+    return tuple(part for part in found if part)
 
 
 def _path_of(raw: str) -> str:

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from profiler.redaction import remember
 from profiler.workload.google_adk import GoogleAdk  # noqa: TC001 - pydantic reads it
 from profiler.workload.http_json import HttpJson  # noqa: TC001 - as above
 from profiler.workload.secrets import EnvText, check_url, shown_url, url_secrets
@@ -126,6 +127,11 @@ class Target(Strict):
             if CREDENTIAL_HEADER.search(name):
                 found.update((text.value, text.value.rpartition(" ")[2]))
         return tuple(sorted(found - {""}, key=lambda secret: (-len(secret), secret)))
+
+    def remember_secrets(self) -> None:
+        """Have this process hide them; but for what the URL shows of them anyway."""
+        shown = "" if self.endpoint is None else shown_url(self.endpoint)
+        remember(*(secret for secret in self.secrets() if secret not in shown))
 
     def redacted(self) -> dict[str, Any]:
         """Return what a manifest may say: the URL without secrets, headers by name only."""

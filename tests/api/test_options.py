@@ -13,7 +13,7 @@ from profiler.cli.app import app
 ONLY_ON_THE_COMMAND_LINE = {
     # One path is printed and read; a search for the capacity makes no profile; a shard is of jobs;
     # what is resumed has its options.
-    *("quiet", "json", "workload", "shard", "start_at", "resume"),
+    *("quiet", "json", "workload", "shard", "start_at", "dry_run", "resume"),
     *("find_capacity", "objective", "start_rate", "max_rate", "resolution", "max_steps", "settle"),
 }
 

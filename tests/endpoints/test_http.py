@@ -114,6 +114,39 @@ async def test_headers_of_the_interaction_and_the_endpoint_are_sent(kind):
     assert b"user-agent: agent-profiler/" in seen[0]
 
 
+async def test_every_request_says_whose_load_it_is_unless_the_target_says_otherwise(kind):
+    seen: list[bytes] = []
+
+    async def behaviour(stream, request):
+        seen.append(request.lower())
+        await stream.send(whole(REPLY))
+
+    await exchange_with(kind, behaviour, stream=False, run="größe/1")
+    assert b"x-load-test: agent-profiler run=gr%c3%b6%c3%9fe/1\r\n" in seen[0]
+    async with hostile(behaviour) as url, aclosing(kind(timeout_s=5, run="r")) as caller:
+        own = OpenAiChat(url=url, model="m", stream=False, headers={"X-Load-Test": "mine"})
+        await caller.call(own.begin("s"), "Hi", {})
+    assert seen[1].count(b"x-load-test") == 1
+    assert b"x-load-test: mine\r\n" in seen[1]
+
+
+@pytest.mark.parametrize(("status", "asked_s"), [(429, 7), (503, 7), (500, None)])
+async def test_what_a_busy_target_asks_for_is_read(kind, status, asked_s):
+    answer = head(status=f"{status} No", connection="close", retry_after="7")
+    exchange = await exchange_with(kind, answers(answer, close=True), stream=False)
+    assert exchange.retry_after_s == asked_s
+
+
+async def test_an_error_that_echoes_a_key_is_told_without_it(kind):
+    data = orjson.dumps({"error": {"message": "no: canary-key-1, sk-0123456789abcdef01"}})
+    answer = head(status="401 No", content_length=str(len(data))) + data
+    exchange = await exchange_with(kind, answers(answer), stream=False, secrets=("canary-key-1",))
+    assert exchange.error_detail is not None
+    assert exchange.error_detail.count("[redacted]") == 2
+    assert "canary" not in exchange.error_detail
+    assert "0123" not in exchange.error_detail
+
+
 async def test_a_client_keeps_its_connection_between_calls(kind):
     connections: set[int] = set()
 
@@ -284,7 +317,7 @@ async def test_our_own_transport_is_used_unless_a_proxy_is_wanted(monkeypatch):
 
 async def test_each_transport_has_its_caller():
     for kind, caller_type in zip(TransportKind, (LeanCaller, HttpxCaller), strict=True):
-        made = caller_for(kind, timeout_s=5, secrets=(), http2=False)
+        made = caller_for(kind, timeout_s=5, secrets=(), http2=False, run="r")
         async with aclosing(made) as caller:
             assert isinstance(caller, caller_type)
 

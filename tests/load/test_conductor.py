@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +18,9 @@ from profiler.load.conductor import Conductor
 from profiler.load.glimpse import Glimpse
 from profiler.load.glimpse import to_json as to_json_of_glimpse
 from profiler.load.lines import LONGEST_LINE, Lines
+from profiler.load.meter import Meter, SpendLimits
 from profiler.load.tally import Tally, to_json
-from profiler.measure.records import EndReason, Interaction, Outcome, Phase
+from profiler.measure.records import EndReason, Interaction, Outcome, Phase, Usage
 
 WAIT_S = 20
 
@@ -318,3 +319,36 @@ async def test_a_shard_that_cannot_reach_the_conductor_says_which_and_where():
     with pytest.raises(AgentProfilerError, match=rf"{stand.port}: shard 1 on .*--conductor"):
         async with Conducted(stand, 0).companion(FakeDriver()):
             pass
+
+
+async def test_shards_that_spent_the_limit_together_are_let_end_and_not_stopped():
+    @dataclass
+    class Ending(FakeDriver):
+        ended: list[EndReason] = field(default_factory=list)
+
+        def let_end(self, reason, detail):
+            self.ended.append(reason)
+            self.over.set()
+
+    conductor = Conductor(2, error_limit=0.5, limits=SpendLimits(tokens=100))
+    driver, meter = Ending(), Meter(SpendLimits(tokens=100), None)
+    usage = Usage(input_tokens=30, output_tokens=30)
+    async with (
+        conductor.standing() as stand,
+        shard(stand, 1) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        conducted = Conducted(stand, 0, meter=meter)
+        tasks.start_soon(conductor.start, WAIT_S)
+        await other.send(tally(tokens=60))
+        async with conducted.companion(driver):
+            assert conductor.reason is None
+            conducted.count(replace(ended_interaction(Outcome.OK), usage=usage), ())
+            with anyio.fail_after(WAIT_S):
+                await driver.over.wait()
+        assert conductor.tally.spent.tokens == 120
+    assert (driver.ended, driver.stopped) == ([EndReason.MAX_TOKENS], [])
+    assert (conductor.reason, conductor.detail) == (
+        EndReason.MAX_TOKENS,
+        "at least 120 of 100 tokens are used",
+    )

@@ -1,4 +1,5 @@
 import pickle
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -192,6 +193,11 @@ def test_a_mistake_in_a_scenario_is_one_line_with_its_place(
         ("target: {stream: 'yes'}", "should be true or false"),
         ("target: {model: 4}", "should be text, not 4. Put it in quotes"),
         ("target: {model: ''}", "the text is empty"),
+        ("load: {rate: 1, ramp_up: 5s}", "ramp_up has no use without users"),
+        ("load: {max_cost: 5EUR}", "'5EUR' is no amount of US dollars"),
+        ("load: {max_cost: 0}", "a limit of zero lets nothing be sent"),
+        ("load: {max_tokens: many}", "'many' is no number of tokens"),
+        ("load: {backoff: 3}", "should be true or false"),
         ("load: {seed: {}}", "should be a whole number, not a mapping"),
         ("load: {seed: null}", "should be a whole number, not nothing"),
     ],
@@ -304,6 +310,14 @@ def test_options_override_the_file(load: Any) -> None:
     assert workload.load.warmup == 0
 
 
+def test_limits_of_spend_are_read_as_people_write_them(load: Any) -> None:
+    text = ONE_SCENARIO + "load: {users: 4, ramp_up: 10s, max_cost: $5, max_tokens: 2M}\n"
+    limits = load(text).load
+    assert (limits.max_cost_usd, limits.max_tokens, limits.ramp_up_s) == (5, 2_000_000, 10)
+    given = load(text, overrides={"max_cost": "0.50 USD", "backoff": False}).load
+    assert (given.max_cost_usd, given.backoff) == (Decimal("0.50"), False)
+
+
 def test_a_rate_overrides_users_and_sessions_override_requests(load: Any) -> None:
     text = ONE_SCENARIO + "load: {users: 4, requests: 10}\n"
     workload = load(text, overrides={"rate": "2/s", "sessions": 5, "duration": "1m"})
@@ -321,6 +335,8 @@ def test_a_rate_overrides_users_and_sessions_override_requests(load: Any) -> Non
         ({"max_requests": 5}, "--max-requests: max_requests is 5, less than requests"),
         ({"users": 3, "rate": 4}, "--users and --rate exclude each other"),
         ({"requests": 3, "sessions": 4}, "--requests and --sessions exclude each other"),
+        ({"rate": 4, "ramp_up": "3s"}, "--rate and --ramp-up exclude each other"),
+        ({"max_cost": "dear"}, "--max-cost: 'dear' is no amount of US dollars"),
         ({"uers": 3}, "'uers' cannot be overridden. Did you mean 'users'?"),
     ],
 )

@@ -1,9 +1,10 @@
 import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from profiler.workload.units import duration_s, rate_per_s, size_bytes
+from profiler.workload.units import dollars, duration_s, rate_per_s, size_bytes, token_count
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,27 @@ def test_sizes_are_read_as_people_write_them(written: Any, size: int) -> None:
 def test_what_is_no_size_is_refused(written: Any) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         size_bytes(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "usd"),
+    [("5USD", "5"), ("$5", "5"), ("0.10 usd", "0.10"), (0.1, "0.1"), (5, "5"), ("$1.25", "1.25")],
+)
+def test_dollars_are_exact(written: Any, usd: str) -> None:
+    assert dollars(written) == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    ("written", "tokens"),
+    [("2M", 2_000_000), ("500k", 500_000), ("0.5 m", 500_000), ("20000", 20_000), (7, 7)],
+)
+def test_tokens_are_counted_in_thousands_and_millions(written: Any, tokens: int) -> None:
+    assert token_count(written) == tokens
+
+
+@pytest.mark.parametrize("written", ["5EUR", "-5", "", True, None, math.inf, "1e9"])
+def test_what_is_no_amount_is_refused(written: Any) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        dollars(written)
+    with pytest.raises(ValueError, match="is no number of tokens"):
+        token_count(written)

@@ -26,6 +26,7 @@ from profiler.observers.gateway.upstream import (
     with_readable_coding,
 )
 from profiler.observers.gateway.usage_chunk import UsageChunkFilter, asking_for_usage
+from profiler.redaction import hidden
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -206,7 +207,7 @@ class _Exchange:
         self._api = api_for(self.scope["method"], self.path.decode("latin-1"))
         begun = b""
         if self._api is None:
-            where = b"/".join(self.path.split(b"/")[:3]).decode("latin-1")
+            where = hidden(b"/".join(self.path.split(b"/")[:3]).decode("latin-1"))
             self._recording.notes.add(Kind.OTHER_PATH, f"{self.scope['method']} {where[:60]}")
         elif _declared(self._names) <= MAX_REQUEST_BYTES:
             begun, is_whole = await self._body()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from profiler.errors import UsageError
+from profiler.redaction import remember
 from profiler.workload.secrets import EnvText
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def address_of(raw: str, environ: Mapping[str, str] | None = None) -> StoreAddre
         )
     query = dict(parse_qsl(parts.query))
     server = _server(host or query.get("host", ""), query.get("port") or _PORTS[kind])
+    secrets = _secrets(parts, query)
+    remember(*secrets)
     database = parts.path.strip("/") or query.get("dbname", "") or ("0" if kind == REDIS else "")
     return StoreAddress(
         kind=kind,
@@ -92,7 +95,7 @@ def address_of(raw: str, environ: Mapping[str, str] | None = None) -> StoreAddre
         shown=f"{scheme.lower()}://{server}/{database}",
         server=server,
         location=f"{server}/{database}",
-        secrets=_secrets(parts, query),
+        secrets=secrets,
     )
 
 

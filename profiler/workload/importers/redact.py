@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from profiler.errors import UsageError
+from profiler.redaction import KEYS, NAMED_KEY, NAMED_KEY_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,22 +30,6 @@ KINDS = {
 }
 
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@\w[\w-]*(?:\.[\w-]+)+")
-_KEYS = re.compile(
-    r"""-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
-    | (?<![\w-])(?:
-        (?:sk|pk|rk)[-_][\w-]{16,}          # OpenAI, Anthropic, Stripe
-      | gh[pousr]_\w{20,} | github_pat_\w{20,} | glpat-[\w-]{16,} | hf_\w{20,}
-      | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[\w-]{35} | xox[abeprs]-[\w-]{10,}
-      | eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*    # JSON Web Token
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_NAMED_KEY = re.compile(
-    r"""(?i:\b(bearer\s+|(?:api[_ -]?key|access[_ -]?token|auth[_ -]?token|secret|password|passwd)
-    ["']?\s*[:=]\s*["']?))([^\s"',;\[]{6,})""",
-    re.VERBOSE,
-)
-_NAMED_KEY_HINT = re.compile(r"(?i)bearer|key|token|secret|passw")
 _DIGITS = re.compile(r"\d{6}|\d[ ()./-]{1,3}\d")
 _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,}(?!\w)")
 _CARD_DIGITS = range(13, 20)
@@ -65,10 +50,10 @@ _STRUCTURE = frozenset({"role", "type", "id", "tool_call_id"})
 class Redactor:
     """Replaces in texts, and counts what it replaced by kind."""
 
-    def __init__(self, patterns: Sequence[str] = ()) -> None:
-        """Compile own patterns. Raises UsageError for one that is none."""
+    def __init__(self, patterns: Sequence[str] = (), *, option: str = "--redact-pattern") -> None:
+        """Compile own patterns, given by `option`. Raises UsageError for one that is none."""
         self.counts: Counter[str] = Counter()
-        self._own = [_compiled(pattern) for pattern in patterns]
+        self._own = [_compiled(pattern, option) for pattern in patterns]
 
     def text(self, text: str) -> str:
         """Return a text without what was found in it: `[email]`, `[card]`, ... stand there."""
@@ -76,9 +61,9 @@ class Redactor:
             text = self._replaced(pattern, OWN, text)
         if "@" in text:
             text = self._replaced(_EMAIL, EMAIL, text)
-        text = self._replaced(_KEYS, KEY, text)
-        if _NAMED_KEY_HINT.search(text):
-            text = _NAMED_KEY.sub(self._named_key, text)
+        text = self._replaced(KEYS, KEY, text)
+        if NAMED_KEY_HINT.search(text):
+            text = NAMED_KEY.sub(self._named_key, text)
         if _DIGITS.search(text):
             text = _CARD.sub(self._cards, text)
             text = _PHONE.sub(self._phone, text)
@@ -178,14 +163,14 @@ def _card_end(groups: list[re.Match[str]], first: int) -> int | None:
     return None
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str, option: str) -> re.Pattern[str]:
     try:
         compiled: re.Pattern[str] = re.compile(pattern)
     except re.error as exc:
         fix = "Write a regular expression as Python has them"
         what = f"'{pattern}' is no regular expression: {exc.msg}"
-        raise UsageError(what, where="--redact-pattern", fix=fix) from exc
+        raise UsageError(what, where=option, fix=fix) from exc
     if compiled.search("") is not None:
         what = f"'{pattern}' matches where nothing is"
-        raise UsageError(what, where="--redact-pattern", fix="Let it need a character or more")
+        raise UsageError(what, where=option, fix="Let it need a character or more")
     return compiled

@@ -1,0 +1,93 @@
+"""Asks before a run goes beyond this machine, lets it begin gently there, and shows dry runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from profiler.cli.intent import is_beyond
+from profiler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from profiler.cli.intent import Intent
+    from profiler.workload.model import Workload
+
+GENTLE_S_PER_USER, GENTLE_MOST_S = 0.1, 10.0
+"""Users of a target beyond this machine begin so long after each other, within so long in all."""
+
+
+def gently(workload: Workload) -> Workload:
+    """Return the workload with its users spread, where it goes beyond this machine.
+
+    Not where the file or an option says how. One user is spread over nothing.
+    """
+    load, url = workload.load, workload.target.url
+    users = load.users or 1
+    if load.is_open or load.ramp_up_s is not None or users == 1 or url is None:
+        return workload
+    if not is_beyond(url):
+        return workload
+    ramp_up_s = min(GENTLE_MOST_S, GENTLE_S_PER_USER * users)
+    return workload.model_copy(update={"load": load.model_copy(update={"ramp_up_s": ramp_up_s})})
+
+
+def ask(intent: Intent, *, yes: bool) -> None:
+    """Return where the run may begin.
+
+    A target beyond this machine is asked for on a terminal; without one, raises `UsageError` unless
+    `yes`. Raises `typer.Abort` where the answer is no.
+    """
+    url = intent.workload.target.url
+    if url is None or yes or not is_beyond(url):
+        return
+    import typer
+
+    from profiler.cli.init_asking import is_terminal
+
+    if not is_terminal():
+        raise UsageError(
+            f"{intent.host} is beyond this machine, and nobody is here to ask: {intent.sentence()}",
+            fix="Add --yes if it is yours to load, or look first with --dry-run",
+        )
+    typer.echo(f"{intent.host} is beyond this machine.", err=True)
+    for name, text in intent.facts():
+        typer.echo(f"  {name:<10} {text}", err=True)
+    if not typer.confirm(f"Send it {intent.sentence()}?", default=False, err=True):
+        typer.echo("Nothing was sent.", err=True)
+        raise typer.Abort
+
+
+def show(intent: Intent) -> None:
+    """Print everything that the run would do; it does nothing."""
+    import typer
+
+    typer.echo(f"Dry run of {intent.workload.name}: nothing is sent or written")
+    for name, text in intent.facts():
+        typer.echo(f"  {name:<10} {text}")
+
+
+def check_saving(
+    *, save_text: bool, redact: Sequence[str], cluster: str | None, search: bool
+) -> None:
+    """Raise `UsageError` for options about texts that do not fit, or a pattern that is none."""
+    if redact and not save_text:
+        fix = "Add --save-text, or leave it out: without it, no text is kept"
+        raise UsageError("--redact has no use without --save-text", fix=fix)
+    if save_text and (cluster is not None or search):
+        other = "--find-capacity" if search else "--cluster"
+        raise UsageError(
+            f"texts are not kept with {other}", where="--save-text", fix="Leave one out"
+        )
+    if redact:
+        from profiler.workload.importers.redact import Redactor
+
+        Redactor(redact, option="--redact")
+
+
+def files_of(*, save_text: bool, search: bool) -> tuple[str, ...]:
+    """Return the names of what is written."""
+    if search:
+        return ("capacity.json", "capacity.md", "steps/")
+    texts = ("texts.jsonl (what was said, redacted)",) if save_text else ()
+    return ("journal.jsonl", "profile.json", "profile.md", *texts)

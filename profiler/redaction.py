@@ -1,0 +1,115 @@
+"""What must not be written down: secrets that this process was told, and what looks like a key.
+
+Everything that may quote others (an error's detail, a message, a traceback) passes `hidden`. A text
+that was cut off may end within a secret: its beginning goes, too. Secrets of fewer than `SHORTEST`
+characters stay, for they would be found in ordinary words.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from base64 import b64encode
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+SHORTEST = 6
+PLACE = "[redacted]"
+_ELLIPSIS = "…"
+
+KEYS = re.compile(
+    r"""-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
+    | (?<![\w-])(?:
+        (?:sk|pk|rk)[-_][\w-]{16,}          # OpenAI, Anthropic, Stripe
+      | gh[pousr]_\w{20,} | github_pat_\w{20,} | glpat-[\w-]{16,} | hf_\w{20,}
+      | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[\w-]{35} | xox[abeprs]-[\w-]{10,}
+      | eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*    # JSON Web Token
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+"""Keys that are known by their form."""
+NAMED_KEY = re.compile(
+    r"""(?i:\b(bearer\s+|(?:api[_ -]?key|access[_ -]?token|auth[_ -]?token|secret|password|passwd)
+    ["']?\s*[:=]\s*["']?))([^\s"',;\[]{6,})""",
+    re.VERBOSE,
+)
+"""Keys that are called so: group 1 is the name, group 2 the key."""
+NAMED_KEY_HINT = re.compile(r"(?i)bearer|key|token|secret|passw")
+
+_known: set[str] = set()
+
+
+def remember(*secrets: str) -> None:
+    """Take note of secrets of this process, which `hidden` leaves out of every text from now on."""
+    _known.update(_forms(secrets))
+
+
+def forget_all() -> None:
+    """Forget what was remembered: for tests, of which many share a process."""
+    _known.clear()
+
+
+def hidden(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return a text without secrets: those given, those remembered, and what looks like a key."""
+    for secret in sorted(_known | _forms(secrets), key=len, reverse=True):
+        text = _without_beginning(text.replace(secret, PLACE), secret)
+    text = KEYS.sub(PLACE, text)
+    if NAMED_KEY_HINT.search(text):
+        text = NAMED_KEY.sub(rf"\1{PLACE}", text)
+    return text
+
+
+def basic(user: str, password: str) -> str:
+    """Return what stands for a user and a password in a header (RFC 7617)."""
+    return b64encode(f"{user}:{password}".encode()).decode()
+
+
+def without_user(url: str) -> str:
+    """Return a URL without user, password, query and what looks like a key."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # [::1 and the like: who knows where its password is
+        return "(unreadable)"
+    host = parts.netloc.rpartition("@")[2]
+    return hidden(urlunsplit((parts.scheme, host, parts.path, "", "")))
+
+
+def login_secrets(url: str) -> tuple[str, ...]:
+    """Return what of a URL's user and password must not be shown; the user, where it is alone."""
+    try:
+        user, divided, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+    except ValueError:
+        return ()
+    if not divided:
+        return (user,) if user else ()
+    return tuple(one for one in (password, basic(unquote(user), unquote(password))) if one)
+
+
+def hide_in_tracebacks() -> None:
+    """Have what nobody catches printed without secrets."""
+
+    def show(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
+        sys.stderr.write(hidden("".join(traceback.format_exception(kind, exc, trace))))
+
+    sys.excepthook = show
+
+
+def _forms(secrets: Iterable[str]) -> set[str]:
+    """Return secrets worth hiding, also as they are written in a URL."""
+    long = [secret for secret in secrets if len(secret) >= SHORTEST]
+    return {form for one in long for form in (one, quote(one, safe=""), unquote(one))}
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """Return a text without the beginning of a secret in which it was cut off."""
+    end = _ELLIPSIS if text.endswith(_ELLIPSIS) else ""
+    body = text.removesuffix(_ELLIPSIS)
+    at = body.rfind(secret[:SHORTEST])
+    if at >= 0 and secret.startswith(body[at:]):
+        return f"{body[:at]}{PLACE}{end}"
+    return text

@@ -1,0 +1,89 @@
+"""What is hidden, and what is not."""
+
+from __future__ import annotations
+
+import sys
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from profiler.redaction import (
+    PLACE,
+    forget_all,
+    hidden,
+    hide_in_tracebacks,
+    login_secrets,
+    remember,
+    without_user,
+)
+
+SECRET = "canary/Zx81-Q+w"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    forget_all()
+    yield
+    forget_all()
+
+
+def test_a_secret_goes_however_it_is_written():
+    remember(SECRET)
+    assert hidden(f"a {SECRET} b") == f"a {PLACE} b"
+    assert hidden("at /x?k=canary%2FZx81-Q%2Bw ") == f"at /x?k={PLACE} "
+
+
+@given(st.integers(6, len(SECRET)))
+def test_the_beginning_of_a_secret_goes_where_a_text_was_cut_off(length):
+    assert hidden(f"no {SECRET[:length]}", [SECRET]) == f"no {PLACE}"
+    assert hidden(f"no {SECRET[:length]}…", [SECRET]) == f"no {PLACE}…"
+
+
+@given(
+    st.text(min_size=6), st.text(st.characters(exclude_characters="[]redact")), st.text(max_size=9)
+)
+def test_no_secret_is_left_in_any_text(secret, before, after):
+    if secret not in PLACE:
+        assert secret not in hidden(before + secret + after, [secret]).replace(PLACE, "\0")
+
+
+def test_short_words_stay():
+    assert hidden("hello tok", ["tok"]) == "hello tok"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-proj-abcdefghijklmnop1234",
+        "Bearer abc.def-ghi",
+        "api_key=abcdef123456",
+        "eyJhbGciOiJI.eyJzdWIiOiIx.c2ln",
+    ],
+)
+def test_keys_of_others_go_by_their_form(key):
+    assert key not in hidden(f"Incorrect credentials: {key} was given")
+
+
+def test_a_url_is_shown_without_who_and_without_what_was_asked():
+    assert without_user("https://u:pw@host:1/p?key=v#f") == "https://host:1/p"
+    assert without_user("http://[::1") == "(unreadable)"
+
+
+def test_a_login_is_hidden_as_a_header_has_it_too():
+    assert login_secrets("http://me:p%40ss@h") == (
+        "p%40ss",
+        b64encode(b"me:p@ss").decode(),
+    )
+    assert login_secrets("http://tokenalone@h") == ("tokenalone",)
+    assert login_secrets("http://h/x") == ()
+
+
+def test_what_nobody_catches_is_printed_without_secrets(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    remember(SECRET)
+    hide_in_tracebacks()
+    exc = RuntimeError(f"cannot send {SECRET}")
+    sys.excepthook(type(exc), exc, None)
+    assert capsys.readouterr().err == "RuntimeError: cannot send [redacted]\n"
