@@ -166,7 +166,7 @@ def _execute(options: RunOptions) -> int:
     return _conclude(options, ended, url, run_dir)
 
 
-def _conclude(options: RunOptions, ended: Ended, url: str, run_dir: Path) -> int:
+def _conclude(options: RunOptions, ended: RunEnd, url: str, run_dir: Path) -> int:
     """Profile what there is, print it, and return the exit code or raise what the run ended of."""
     workload = options.workload
     if ended.reason is EndReason.JOURNAL_FAILED:
