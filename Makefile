@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint agents format benchmark monitoring-demo schema clean help example-plan
+.PHONY: profile test test-long fuzz lint agents format benchmark monitoring-demo schema clean help example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
@@ -21,6 +21,10 @@ test: $(INSTALLED)  ## Run the whole test suite, with its coverage floor
 
 test-long: $(INSTALLED)  ## Run the further forms of system tests that `make test` leaves out
 	$(BIN)/python -m pytest -n auto --dist loadfile -m long
+
+fuzz: $(INSTALLED)  ## Fuzz all that parses what others send (SECONDS=20 for each target; TARGETS="sse har"...)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.with_atheris --seconds $(or $(SECONDS),20) $(TARGETS)
 
 lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -58,7 +62,7 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:  ## Remove what can be made again
-	rm -rf $(VENV) $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) .fuzz $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
