@@ -9,12 +9,14 @@ import os
 import signal
 import socket
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import uvicorn
 
 from profiler.errors import UsageError
+from profiler.guarding import GuardedProtocol, ServerLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -131,16 +133,18 @@ async def listening(
     date_header: bool = True,
     grace_s: int = GRACE_S,
     lifespan: bool = False,
+    limits: ServerLimits | None = None,
 ) -> AsyncIterator[str]:
     """Serve an application on a socket of its own; yields its URL.
 
     Without `date_header` the application's answers have theirs, as those of a proxy do. At the end
     what is being answered has `grace_s` to be finished. With `lifespan` the application is told of
-    start and end, if it wants to know. Raises `UsageError` where it then does not start.
+    start and end, if it wants to know; `limits` are what a client may cost. Raises `UsageError` where it then does not start.
     """
     bound = bind(host, port)
     config = uvicorn.Config(
         app,
+        http=cast("Any", partial(GuardedProtocol, limits=limits or ServerLimits())),
         log_level="warning",
         access_log=False,
         lifespan="auto" if lifespan else "off",
