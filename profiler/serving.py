@@ -139,7 +139,8 @@ async def listening(
 
     Without `date_header` the application's answers have theirs, as those of a proxy do. At the end
     what is being answered has `grace_s` to be finished. With `lifespan` the application is told of
-    start and end, if it wants to know; `limits` are what a client may cost. Raises `UsageError` where it then does not start.
+    start and end, if it wants to know. Raises `UsageError` where it then does not start. `limits`
+    are what a client may cost.
     """
     bound = bind(host, port)
     config = uvicorn.Config(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
@@ -52,10 +52,8 @@ async def everything(stream) -> bytes:
 
 
 async def send(stream, data: bytes) -> None:
-    try:
+    with suppress(anyio.BrokenResourceError):  # it has hung up already
         await stream.send(data)
-    except anyio.BrokenResourceError:  # it has hung up already
-        pass
 
 
 @pytest.mark.parametrize(
@@ -82,17 +80,16 @@ async def test_a_head_without_end_is_cut_off_and_not_collected():
 
 
 async def test_who_is_slow_over_a_head_is_hung_up_on():
-    async with connected() as (stream,):
-        async with anyio.create_task_group() as tasks:
+    async with connected() as (stream,), anyio.create_task_group() as tasks:
 
-            async def drip():
-                for byte in WHOLE[:-2]:
-                    await send(stream, bytes([byte]))
-                    await anyio.sleep(0.05)
+        async def drip():
+            for byte in WHOLE[:-2]:
+                await send(stream, bytes([byte]))
+                await anyio.sleep(0.05)
 
-            tasks.start_soon(drip)
-            assert await everything(stream) == b""
-            tasks.cancel_scope.cancel()
+        tasks.start_soon(drip)
+        assert await everything(stream) == b""
+        tasks.cancel_scope.cancel()
 
 
 async def test_who_says_nothing_is_hung_up_on():
