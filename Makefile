@@ -54,11 +54,12 @@ example-plan: $(INSTALLED)  ## Make the committed example of a plan anew
 	COLUMNS=100 $(BIN)/agent-profiler plan results/sample --demand docs/example-plan/demand.yaml \
 	  --at 2026-11-22 --out docs/example-plan
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml requirements-dev.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# A pip of today takes half the time; and what is imported is compiled then, not all there is.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	  $(if $(CI),--constraint requirements-dev.lock) --editable '.[dev]'
 	touch $@
 
 clean:  ## Remove what can be made again
