@@ -7,13 +7,13 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long fuzz lint agents format benchmark monitoring-demo schema clean help example-plan
+.PHONY: profile test test-long fuzz lint agents compiled format benchmark monitoring-demo schema clean help example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
 
 test: $(INSTALLED)  ## Run the whole test suite, with its coverage floor
-	$(MAKE) --jobs=2 lint agents
+	$(MAKE) --jobs=2 lint agents compiled
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n auto --dist loadfile
 	$(BIN)/coverage combine --quiet
@@ -34,6 +34,9 @@ lint: $(INSTALLED)  ## Check style, types and the direction of imports
 
 agents: $(INSTALLED)  ## Install the real agent frameworks, which tests run beside us
 	-$(BIN)/python -m tests.system.agents.environment .venv-agents .venv-agents-adk
+
+compiled: $(INSTALLED)  ## Compile what tests import, once: else each of pytest's workers does it
+	-@$(BIN)/python -m pytest --collect-only -qq > /dev/null
 
 format: $(INSTALLED)  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -5,18 +5,16 @@ The models must not know how they are shown, and a notebook asks nobody else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-T = TypeVar("T")
-
-_DRAWN_BY: dict[type, Callable[[Any], str]] = {}
+_DRAWN_BY: dict[str, Callable[[Any], str]] = {}
 
 
-def draw_by(kind: type[T], drawn_by: Callable[[T], str]) -> None:
-    """Name what gives the HTML of objects of this very class."""
+def draw_by(kind: str, drawn_by: Callable[[Any], str]) -> None:
+    """Name what gives the HTML of objects of this very class: its module and name, not loaded."""
     _DRAWN_BY[kind] = drawn_by
 
 
@@ -26,5 +24,6 @@ class Shown:
     __slots__ = ()
 
     def _repr_html_(self) -> str | None:
-        drawn_by = _DRAWN_BY.get(type(self))
+        kind = type(self)
+        drawn_by = _DRAWN_BY.get(f"{kind.__module__}.{kind.__qualname__}")
         return None if drawn_by is None else drawn_by(self)

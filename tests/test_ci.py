@@ -39,7 +39,7 @@ printf '%s\\n' "agent-profiler $*" >> "$CALLS"
 if [ "$1" = compare ]; then
   while [ $# -gt 0 ]; do
     case "$1" in
-      --markdown) echo '## Comparison' > "$2" ;;
+      --markdown) echo '## Comparison' | tee "$2" >> "$GITHUB_STEP_SUMMARY" ;;
       --junit) echo '<testsuites/>' > "$2" ;;
     esac
     shift

@@ -8,22 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
-from pydantic import ValidationError
 
 from profiler.api.reading import load_plan, load_profile
-from profiler.comparison.compare import compare as _compare
-from profiler.comparison.gates import DEFAULT_GATES, load_gates
-from profiler.comparison.meaning import meaning_of
 from profiler.errors import PlanError
-from profiler.planner.build import build_plan
-from profiler.planner.demand_file import DemandFile, demand_of, load_demand
-from profiler.planner.plan import Plan
-from profiler.profile.model import WorkloadProfile, named_distributions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from profiler.comparison.model import Comparison
+    from profiler.comparison.model import Comparison, PlanMeaning
+    from profiler.planner.demand_file import DemandFile
+    from profiler.planner.plan import Plan
+    from profiler.profile.model import WorkloadProfile
 
 _GIVEN = "demand"
 
@@ -44,6 +39,8 @@ def plan(
     simulations and of the `draws` behind the ranges (0: none). Raises `PlanError` for a demand that
     cannot be planned, and for a profile that is not to be trusted, unless `accept_untrusted`.
     """
+    from profiler.planner.build import build_plan
+
     return build_plan(
         _profile(profile),
         _demand(demand),
@@ -70,13 +67,17 @@ def compare(
     `ProfileError` for runs of other workloads or protocols, or mock against real, unless `anyway`.
     A failed gate raises nothing: `comparison.verdict` is "pass", "fail" or "inconclusive".
     """
+    from profiler.comparison.compare import compare as compared
+    from profiler.comparison.gates import DEFAULT_GATES, load_gates
+    from profiler.profile.model import named_distributions
+
     before, after = _profile(baseline), _profile(candidate)
     known = {name for side in (before, after) for name, _ in named_distributions(side)}
-    return _compare(
+    return compared(
         before,
         after,
         gates=DEFAULT_GATES if gates is None else load_gates(Path(gates), known),
-        meaning=None if plan is None else meaning_of(before, after, *_plan_in(plan)),
+        meaning=None if plan is None else _meaning(before, after, plan),
         anyway=anyway,
     )
 
@@ -119,17 +120,25 @@ async def acompare(
 
 
 def _profile(given: WorkloadProfile | str | Path) -> WorkloadProfile:
-    return given if isinstance(given, WorkloadProfile) else load_profile(given)
+    return load_profile(given) if isinstance(given, (str, Path)) else given
 
 
-def _plan_in(given: Plan | str | Path) -> tuple[Plan, Path]:
-    if isinstance(given, Plan):
-        return given, Path()
+def _meaning(
+    before: WorkloadProfile, after: WorkloadProfile, given: Plan | str | Path
+) -> PlanMeaning:
+    from profiler.comparison.meaning import meaning_of
+
+    if not isinstance(given, (str, Path)):
+        return meaning_of(before, after, given, Path())
     path = Path(given)
-    return load_plan(path), path if path.is_dir() else path.parent
+    return meaning_of(before, after, load_plan(path), path if path.is_dir() else path.parent)
 
 
 def _demand(given: str | Path | Mapping[str, Any]) -> DemandFile:
+    from pydantic import ValidationError
+
+    from profiler.planner.demand_file import demand_of, load_demand
+
     if isinstance(given, (str, Path)):
         return load_demand(Path(given))
     try:

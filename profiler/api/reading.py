@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from profiler.comparison import model as comparison_model
-from profiler.planner import plan as plan_model
-from profiler.profile import model as profile_model
-
 if TYPE_CHECKING:
     from profiler.comparison.model import Comparison
     from profiler.planner.plan import Plan
@@ -17,12 +13,16 @@ if TYPE_CHECKING:
 
 def load_profile(path: str | Path) -> WorkloadProfile:
     """Read a profile from its file, or from the directory of a run. Raises `ProfileError`."""
-    return profile_model.load_profile(Path(path))
+    from profiler.profile.model import load_profile as load
+
+    return load(Path(path))
 
 
 def load_plan(path: str | Path) -> Plan:
     """Read a plan from its file, or from the directory that holds it. Raises `PlanError`."""
-    return plan_model.load_plan(Path(path))
+    from profiler.planner.plan import load_plan as load
+
+    return load(Path(path))
 
 
 def load_comparison(path: str | Path) -> Comparison:
@@ -30,4 +30,6 @@ def load_comparison(path: str | Path) -> Comparison:
 
     Raises `ProfileError`.
     """
-    return comparison_model.load_comparison(Path(path))
+    from profiler.comparison.model import load_comparison as load
+
+    return load(Path(path))

@@ -18,7 +18,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import yaml
 
 from profiler.api.options import arguments
 from profiler.cli.files import new_run_dir, write_whole
@@ -29,13 +28,13 @@ from profiler.errors import (
     TargetUnusableError,
     UsageError,
 )
-from profiler.profile.model import WorkloadProfile, load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Unpack
 
     from profiler.api.options import RunOptions
+    from profiler.profile.model import WorkloadProfile
 
 GRACE_S = 30.0
 """How long a run that was interrupted has to write the profile of what there is."""
@@ -107,6 +106,8 @@ class _Process:
         code = self.popen.returncode
         printed = _lines(self.out)
         if code in _WITH_PROFILE and printed:
+            from profiler.profile.model import load_profile
+
             return load_profile(Path(printed[-1]))
         said = [line for line in _lines(self.err) if line.startswith("error: ")]
         what = said[-1].removeprefix("error: ") if said else f"the run ended with exit code {code}"
@@ -147,6 +148,8 @@ def _file_of(
     if isinstance(workload, (str, Path)):
         yield workload, []
         return
+    import yaml
+
     out = options.get("out")
     name = str(workload.get("name", "workload"))
     run_dir = new_run_dir(None if out is None else Path(out), name)

@@ -9,6 +9,7 @@ import typer
 
 from profiler.cli.baseline import find_profile
 from profiler.cli.files import write_whole
+from profiler.cli.step_summary import add_step_summary
 from profiler.errors import GateFailedError, InconclusiveError, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def command(
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as Markdown.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the report as one HTML file with charts."),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the gates as JUnit XML.")
@@ -77,15 +82,16 @@ def command(
         given = {"--gates": gates, "--plan": plan, "--json": json, "--junit": junit}
         _refuse(next((name for name, value in given.items() if value is not None), None))
         loaded = [load_profile(find_profile(name)) for name in profiles]
-        _trend(loaded, markdown, anyway=anyway)
+        _trend(loaded, markdown=markdown, html=html, anyway=anyway, quiet=quiet)
         return
     if len(profiles) != 2:  # noqa: PLR2004 - a baseline and a candidate
         what = f"{len(profiles)} profiles are given"
         raise UsageError(what, fix="Give a baseline and a candidate, or add --trend")
     before, after = (load_profile(find_profile(name)) for name in profiles)
     found = _compare(before, after, gates=gates, plan=plan, anyway=anyway)
-    _write(found, json=json, markdown=markdown, junit=junit)
-    _show(found, [path for path in (json, markdown, junit) if path is not None], quiet=quiet)
+    _write(found, json=json, markdown=markdown, html=html, junit=junit)
+    add_step_summary(found)
+    _show(found, [path for path in (json, markdown, html, junit) if path], quiet=quiet)
     _end(found, allow_inconclusive=allow_inconclusive)
 
 
@@ -123,7 +129,12 @@ def _meaning(before: WorkloadProfile, after: WorkloadProfile, path: Path) -> Pla
 
 
 def _write(
-    found: Comparison, *, json: Path | None, markdown: Path | None, junit: Path | None
+    found: Comparison,
+    *,
+    json: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+    junit: Path | None,
 ) -> None:
     from profiler.comparison.model import dump_comparison
     from profiler.report.comparison_markdown import comparison_markdown
@@ -133,6 +144,11 @@ def _write(
         write_whole(json, dump_comparison(found))
     if markdown is not None:
         write_whole(markdown, comparison_markdown(found).encode())
+    if html is not None:
+        from profiler.report.page.comparison_page import comparison_page
+        from profiler.report.page.render import page_html
+
+        write_whole(html, page_html(comparison_page(found)).encode())
     if junit is not None:
         write_whole(junit, junit_xml(found))
 
@@ -160,14 +176,30 @@ def _end(found: Comparison, *, allow_inconclusive: bool) -> None:
         raise InconclusiveError(f"inconclusive: {named}", fix=fix)
 
 
-def _trend(profiles: list[WorkloadProfile], markdown: Path | None, *, anyway: bool) -> None:
+def _trend(
+    profiles: list[WorkloadProfile],
+    *,
+    markdown: Path | None,
+    html: Path | None,
+    anyway: bool,
+    quiet: bool,
+) -> None:
     from rich.console import Console
 
     from profiler.comparison.trend import trend_of
     from profiler.report.terminal import print_report
-    from profiler.report.trend import trend_markdown, trend_report
+    from profiler.report.trend import change_lines, trend_markdown, trend_report
 
     found = trend_of(profiles, anyway=anyway)
     if markdown is not None:
         write_whole(markdown, trend_markdown(found).encode())
-    print_report(Console(), trend_report(found), [] if markdown is None else [markdown])
+    if html is not None:
+        from profiler.report.page.render import page_html
+        from profiler.report.page.trend_page import trend_page
+
+        write_whole(html, page_html(trend_page(found)).encode())
+    add_step_summary(found)
+    if quiet:
+        typer.echo("\n".join(change_lines(found)))
+        return
+    print_report(Console(), trend_report(found), [path for path in (markdown, html) if path])

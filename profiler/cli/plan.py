@@ -60,7 +60,9 @@ def command(
         bool,
         typer.Option("--sample", help="Print a commented demand file to start from, and end."),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only the path, after what --diff found.")
+    ] = False,
 ) -> None:
     """Plan capacity and cost from a measured profile and a demand, for each growth factor.
 
@@ -107,15 +109,17 @@ def command(
     write_whole(folder / MARKDOWN_NAME, plan_markdown(plan, command=again).encode())
     for name, content in monitoring_files(plan, measured).items():
         write_whole(folder / MONITORING / name, content)
-    if quiet:
-        typer.echo(str(folder / PLAN_NAME))
-        return
-    _show(plan, folder)
+    if not quiet:
+        _show(plan, folder)
     if before is not None and old is not None:
         from profiler.planner.diff import diff
         from profiler.report.plan_diff import plan_diff_text
 
-        typer.echo(f"\n{plan_diff_text(diff(before, plan), str(old))}")
+        if not quiet:
+            typer.echo()
+        typer.echo(plan_diff_text(diff(before, plan), str(old)))
+    if quiet:
+        typer.echo(str(folder / PLAN_NAME))
 
 
 def _show(plan: Plan, folder: Path) -> None:

@@ -85,7 +85,7 @@ async def _conduct(
         )
         gathering = Gathering(crew.executor, conductor, on_result=keep)
         standing = TallyStanding(spec.workload, until_stable=spec.until_stable)
-        progress = show(lambda: standing(conductor.tally))
+        progress = show(lambda: standing(conductor.tally, conductor.overview))
         async with _watched(conductor, crew.executor, progress):
             return await gathering.run(tasks, start_wall_ns=start_wall_ns)
 

@@ -13,6 +13,7 @@ from profiler.measure.records import Phase
 if TYPE_CHECKING:
     from profiler.clock import MonotonicNs
     from profiler.load.driver import Driver
+    from profiler.load.glimpse import Overview
     from profiler.load.schedule import Rate
     from profiler.load.so_far import CallsSoFar, SoFar
     from profiler.load.tally import Tally
@@ -26,10 +27,11 @@ _LEAST_SHARE = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harness:
-    """How the harness itself did within the last second or so."""
+    """How the harness itself did within the last second or so; of several `shards`, the worst."""
 
     loop_lag_s: float
     cpu_share: float
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Standing:
 
     None is not known: a run has no `total` of interactions where sessions or time end it, no
     `share` of it is done where nothing tells its end, and nobody asks for a rate in closed loop.
-    `sessions_per_s` are those that began. `seen` and `harness` are of runs in one process.
+    `sessions_per_s` are those that began.
     """
 
     phase: Phase
@@ -107,7 +109,7 @@ class DriverStanding:
 
 
 class TallyStanding:
-    """Tells how far all shards of a run are together: by counts, which is all that they tell."""
+    """Tells how far all shards of a run are together, and what they have shown."""
 
     def __init__(
         self, workload: Workload, *, until_stable: bool = False, clock: MonotonicNs = monotonic_ns
@@ -115,21 +117,24 @@ class TallyStanding:
         self._clock = clock
         self._goal = _Goal(workload, until_stable=until_stable)
         self._began_ns: int | None = None
-        self._ended_before = 0
+        self._ended_before = self._begun_before = 0
 
-    def __call__(self, tally: Tally) -> Standing:
+    def __call__(self, tally: Tally, overview: Overview) -> Standing:
         """Return how far it is now. Time counts from when all were first seen to measure."""
         warming = tally.phase is Phase.WARMUP
         if not warming and self._began_ns is None:
             self._began_ns, self._ended_before = self._clock(), tally.ended
+            self._begun_before = overview.sessions_begun
         began_ns = self._began_ns
         elapsed_s = 0.0 if began_ns is None else (self._clock() - began_ns) / NS_PER_S
-        share = None if warming else self._goal.share(tally.ended, None, elapsed_s)
+        sessions_ended = overview.sessions_ended
+        share = None if warming else self._goal.share(tally.ended, sessions_ended, elapsed_s)
         return Standing(
             phase=tally.phase,
             ended=tally.warmup_ended if warming else tally.ended,
             failed=tally.warmup_failed if warming else tally.failed,
             in_flight=tally.in_flight,
+            dropped=overview.dropped,
             total=self._goal.total(tally.phase),
             elapsed_s=elapsed_s,
             share=share,
@@ -139,6 +144,13 @@ class TallyStanding:
             achieved_per_s=(
                 (tally.ended - self._ended_before) / elapsed_s if elapsed_s >= _LEAST_S else None
             ),
+            sessions_per_s=(
+                (overview.sessions_begun - self._begun_before) / elapsed_s
+                if elapsed_s >= _LEAST_S
+                else None
+            ),
+            seen=_seen(overview),
+            harness=_worst(overview),
         )
 
 
@@ -157,7 +169,7 @@ class _Goal:
     def total(self, phase: Phase) -> int | None:
         return self._load.warmup if phase is Phase.WARMUP else self._load.requests
 
-    def share(self, ended: int, sessions_ended: int | None, elapsed_s: float) -> float | None:
+    def share(self, ended: int, sessions_ended: int, elapsed_s: float) -> float | None:
         """Return how much is done, 0 to 1, by what ends the run first."""
         load = self._load
         shares = []
@@ -165,7 +177,7 @@ class _Goal:
             shares.append(elapsed_s / load.duration_s)
         if load.requests is not None and not self._until_stable:
             shares.append(ended / load.requests)
-        if load.sessions is not None and sessions_ended is not None and not self._until_stable:
+        if load.sessions is not None and not self._until_stable:
             shares.append(sessions_ended / load.sessions)
         return min(1.0, max(shares)) if shares else None
 
@@ -179,7 +191,7 @@ class _Goal:
         return None if self._rate is None else rate_at(self._rate, elapsed_s)
 
 
-def _seen(so_far: SoFar) -> Seen:
+def _seen(so_far: SoFar | Overview) -> Seen:
     p50_us, p95_us = so_far.latency.percentile(50), so_far.latency.percentile(95)
     return Seen(
         p50_s=_seconds(p50_us),
@@ -200,3 +212,11 @@ def _harness(driver: Driver) -> Harness | None:
     if latest is None:
         return None
     return Harness(loop_lag_s=latest.loop_lag_max_ns / NS_PER_S, cpu_share=latest.cpu_share)
+
+
+def _worst(overview: Overview) -> Harness | None:
+    worst = overview.worst()
+    if worst is None:
+        return None
+    lag_ns, cpu_share = worst
+    return Harness(loop_lag_s=lag_ns / NS_PER_S, cpu_share=cpu_share, shards=overview.shards)

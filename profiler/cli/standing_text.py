@@ -114,9 +114,10 @@ def is_strained(harness: Harness) -> bool:
 
 
 def health(harness: Harness) -> str:
-    """Write `loop lag 1.2 ms, CPU 34 %`."""
+    """Write `loop lag 1.2 ms, CPU 34 %`, of several shards the worst."""
     lag = quantity(harness.loop_lag_s, "s")
-    return f"loop lag {lag}, CPU {percent(round(harness.cpu_share, 2))}"
+    of = "" if harness.shards == 1 else f" (worst of {harness.shards} shards)"
+    return f"loop lag {lag}, CPU {percent(round(harness.cpu_share, 2))}{of}"
 
 
 def as_event(standing: Standing) -> dict[str, Any]:
@@ -137,6 +138,7 @@ def as_event(standing: Standing) -> dict[str, Any]:
         event["harness"] = {
             "loop_lag_s": round(harness.loop_lag_s, 6),
             "cpu_share": harness.cpu_share,
+            **({} if harness.shards == 1 else {"shards": harness.shards}),
         }
     return event
 

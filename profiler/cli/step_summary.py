@@ -11,6 +11,8 @@ from profiler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from profiler.comparison.model import Comparison
+    from profiler.comparison.trend import Trend
     from profiler.profile.model import WorkloadProfile
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -18,17 +20,17 @@ MOST_BYTES = 1024 * 1024
 """What GitHub shows of one step; a step that says more shows nothing but an error."""
 
 
-def add_step_summary(profile: WorkloadProfile, environ: Mapping[str, str] | None = None) -> None:
-    """Append the profile to the job's summary, where there is one; do nothing elsewhere.
+def add_step_summary(
+    found: WorkloadProfile | Comparison | Trend, environ: Mapping[str, str] | None = None
+) -> None:
+    """Append a report to the job's summary, where there is one; do nothing elsewhere.
 
     Raises `UsageError` for a file that cannot be written.
     """
     file = (os.environ if environ is None else environ).get(VARIABLE)
     if not file:
         return
-    from profiler.report.pull_request import pull_request_markdown
-
-    text = f"{pull_request_markdown(profile)}\n".encode()
+    text = f"{_markdown(found)}\n".encode()
     path = Path(file)
     try:
         used = path.stat().st_size if path.exists() else 0
@@ -41,3 +43,20 @@ def add_step_summary(profile: WorkloadProfile, environ: Mapping[str, str] | None
             where=f"{VARIABLE}={file}",
             fix=f"Unset {VARIABLE}, or give it a file that is writable",
         ) from exc
+
+
+def _markdown(found: WorkloadProfile | Comparison | Trend) -> str:
+    from profiler.comparison.model import Comparison
+    from profiler.profile.model import WorkloadProfile
+
+    if isinstance(found, WorkloadProfile):
+        from profiler.report.pull_request import pull_request_markdown
+
+        return pull_request_markdown(found)
+    if isinstance(found, Comparison):
+        from profiler.report.comparison_markdown import comparison_markdown
+
+        return comparison_markdown(found)
+    from profiler.report.trend import trend_markdown
+
+    return trend_markdown(found)

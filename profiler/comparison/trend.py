@@ -45,12 +45,13 @@ _FEWEST_FOR_NOISE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One run: its value, and the variance of that; None: not known."""
+    """One run: its value, the variance of that and its interval; None: not known."""
 
     value: float
     variance: float | None
     count: int
     sessions: int
+    ci95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ def _point(distribution: Distribution, statistic: str) -> Point | None:
         variance=variance_of(distribution, statistic),
         count=distribution.count,
         sessions=distribution.clusters.sessions,
+        ci95=getattr(distribution, f"{statistic}_ci95"),
     )
 
 

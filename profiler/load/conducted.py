@@ -11,7 +11,9 @@ import anyio
 
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
 from profiler.errors import AgentProfilerError
+from profiler.load import glimpse
 from profiler.load.lines import Lines
+from profiler.load.so_far import SoFar
 from profiler.load.tally import Row, Tally, row_of, to_json
 from profiler.measure.records import EndReason, Interaction, Outcome
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 20.0
 REPORT_EVERY_S = 0.2
+GLIMPSE_EVERY_NS = NS_PER_S
 LAST_WORDS_TIMEOUT_S = 5.0
 _ROWS_IN_A_LINE = 256
 
@@ -31,8 +34,9 @@ _ROWS_IN_A_LINE = 256
 class Conducted:
     """The companion of one shard's driver, and the hooks through which it knows what happens.
 
-    The first failure is told at once, everything else a few times a second. Where the conductor
-    goes away, the shard stops, its journal intact: nobody is left to stop it otherwise.
+    The first failure is told at once, everything else a few times a second, and what only those who
+    watch ask for once a second. Where the conductor goes away, the shard stops, its journal intact:
+    nobody is left to stop it otherwise.
     """
 
     def __init__(self, stand: Stand, shard: int, *, tells_rows: bool = False) -> None:
@@ -41,6 +45,8 @@ class Conducted:
         self._tells_rows = tells_rows
         self._rows: list[Row] = []
         self._tally = Tally()
+        self._so_far = SoFar()
+        self._glimpsed_ns = 0
         self._is_stable = False
         self._urgent = anyio.Event()
         self._go = anyio.Event()
@@ -51,6 +57,7 @@ class Conducted:
         """Take note of an interaction that ended."""
         outcome = interaction.outcome
         self._tally.count(outcome, interaction.phase, interaction.error_detail)
+        self._so_far.take(interaction, inside)
         if outcome is not Outcome.OK:
             self._urgent.set()
         if self._tells_rows and (row := row_of(interaction, inside)) is not None:
@@ -89,6 +96,7 @@ class Conducted:
                 tasks.cancel_scope.cancel()
             with anyio.move_on_after(LAST_WORDS_TIMEOUT_S):
                 await self._send_rows(lines)
+                await self._send_glimpses(lines, driver)
                 await lines.send({"say": "ended", "tally": self._told(driver)})
 
     async def _wait_for_start(self) -> None:
@@ -124,11 +132,18 @@ class Conducted:
                 has_failed = True
             await self._send_rows(lines)
             await lines.send({"say": "tally", "tally": self._told(driver)})
+            if monotonic_ns() - self._glimpsed_ns >= GLIMPSE_EVERY_NS:
+                self._glimpsed_ns = monotonic_ns()
+                await self._send_glimpses(lines, driver)
 
     async def _send_rows(self, lines: Lines) -> None:
         rows, self._rows = self._rows, []
         for first in range(0, len(rows), _ROWS_IN_A_LINE):
             await lines.send({"say": "rows", "rows": rows[first : first + _ROWS_IN_A_LINE]})
+
+    async def _send_glimpses(self, lines: Lines, driver: Driver) -> None:
+        for each in glimpse.glimpses(self._so_far, driver.watch):
+            await lines.send({"say": "glimpse", "glimpse": glimpse.to_json(each)})
 
     def _told(self, driver: Driver) -> dict[str, Any]:
         self._tally.in_flight = driver.watch.in_flight

@@ -19,6 +19,7 @@ from anyio.abc import SocketAttribute
 
 from profiler.clock import NS_PER_S
 from profiler.errors import AgentProfilerError, UsageError
+from profiler.load import glimpse
 from profiler.load.lines import Lines
 from profiler.load.tally import Row, Tally, from_json, together, verdict
 from profiler.measure.records import EndReason, Phase
@@ -53,13 +54,15 @@ class Conductor:
     """Conducts `shards` shards. One use only; everything happens on one event loop.
 
     `reason` and `detail` say why all were stopped, and stay None where each came to its own end.
-    `on_rows` is told what shards with `until_stable` say of their interactions.
+    `on_rows` is told what shards with `until_stable` say of their interactions; `overview` is what
+    all have shown.
     """
 
     def __init__(self, shards: int, *, error_limit: float | None) -> None:
         self._expected = shards
         self._error_limit = error_limit
         self.on_rows: Callable[[list[Row]], None] = lambda _: None
+        self.overview = glimpse.Overview()
         self._token = secrets.token_hex(16)
         self._tallies = [Tally() for _ in range(shards)]
         self._posts: dict[int, MemoryObjectSendStream[dict[str, Any]]] = {}
@@ -191,7 +194,7 @@ class Conductor:
                 while (message := await lines.receive()) is not None:
                     try:
                         self._hear(shard, message)
-                    except (IndexError, KeyError, TypeError, ValueError):
+                    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
                         break  # not what our own shards say
                 tasks.cancel_scope.cancel()
 
@@ -201,6 +204,8 @@ class Conductor:
                 self._note_ready(shard, int(message["wall_ns"]))
             case "tally":
                 self._note_tally(shard, from_json(message["tally"]))
+            case "glimpse":
+                self.overview.take(shard, glimpse.from_json(message["glimpse"]))
             case "rows":
                 self.on_rows([(row[0], row[1], row[2], row[3]) for row in message["rows"]])
             case "ended":

@@ -25,7 +25,7 @@ OTHER_ERRORS = "others"
 _NS_PER_US = 1000
 _REMEMBERED = 4096
 _KEPT_BITS = 8
-_NEAREST_FIRST = (Observer.GATEWAY, Observer.OTEL, Observer.RESPONSE)
+NEAREST_FIRST = (Observer.GATEWAY, Observer.OTEL, Observer.RESPONSE)
 """As `profile.metrics.CALL_PREFERENCE`, but for the client, who sees no calls."""
 
 
@@ -49,7 +49,7 @@ class SoFar:
     def __init__(self, clock: MonotonicNs = monotonic_ns, *, is_observed: bool = False) -> None:
         self._clock = clock
         self._is_observed = is_observed
-        self._calls = {observer: _Calls(observer) for observer in _NEAREST_FIRST}
+        self._calls = {observer: _Calls(observer) for observer in NEAREST_FIRST}
         self._judged: dict[str, bool] = {}
         self._order: deque[str] = deque()
         self.began_ns: int | None = None
@@ -195,12 +195,19 @@ class Rough:
         self.count = 0
         self._counts: dict[int, int] = {}
 
-    def record(self, value: int) -> None:
-        """Take a value from zero on; what is below its leading bits is cut off."""
+    def record(self, value: int, times: int = 1) -> None:
+        """Take a value from zero on; what is below its leading bits is cut off.
+
+        A bucket of another is its own bucket here: counts can be handed on without loss.
+        """
         cut = max(0, value.bit_length() - _KEPT_BITS)
         bucket = value >> cut << cut
-        self._counts[bucket] = self._counts.get(bucket, 0) + 1
-        self.count += 1
+        self._counts[bucket] = self._counts.get(bucket, 0) + times
+        self.count += times
+
+    def counts(self) -> Iterable[tuple[int, int]]:
+        """Return each bucket's least value and how many there are in it."""
+        return self._counts.items()
 
     def merge(self, other: Rough) -> None:
         """Add what another has."""
@@ -222,23 +229,23 @@ class Rough:
 class Course:
     """How latency went over the run, in at most `COLUMNS` columns of equal width.
 
-    A column begins as one second wide. When there is no room for another, neighbours become one.
+    A column begins as `width_ns` wide. When there is no room for another, neighbours become one.
     """
 
-    def __init__(self) -> None:
-        self.width_ns = NS_PER_S
+    def __init__(self, width_ns: int = NS_PER_S) -> None:
+        self.width_ns = width_ns
         self._columns: list[Rough] = []
         self._known: dict[int, tuple[int, int | None]] = {}
 
-    def add(self, at_ns: int, latency_us: int) -> None:
-        """Take a latency in microseconds, of an interaction that ended `at_ns` into the run."""
+    def add(self, at_ns: int, latency_us: int, times: int = 1) -> None:
+        """Take a latency in microseconds, of interactions that ended `at_ns` into the run."""
         column = max(0, at_ns) // self.width_ns
         while column >= COLUMNS:
             self._halve()
             column = max(0, at_ns) // self.width_ns
         while column >= len(self._columns):
             self._columns.append(Rough())
-        self._columns[column].record(latency_us)
+        self._columns[column].record(latency_us, times)
 
     def _halve(self) -> None:
         pairs = [self._columns[first : first + 2] for first in range(0, len(self._columns), 2)]

@@ -88,8 +88,13 @@ def student_t_upper(t: float, degrees: float) -> float:
     """Return the share of Student's t distribution that is above `t`; `degrees` are above 0.
 
     Half of I_x(v/2, 1/2) at x = v / (v + t^2), v being the degrees, for t from 0 on (26.5.27).
+    Below 1 the share between -t and t is taken instead: near t = 0 x would be rounded to 1.
     """
-    beyond = incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t)) / 2
+    squared = t * t
+    if squared < 1:
+        beyond = (1 - incomplete_beta(0.5, degrees / 2, squared / (degrees + squared))) / 2
+    else:
+        beyond = incomplete_beta(degrees / 2, 0.5, degrees / (degrees + squared)) / 2
     return beyond if t >= 0 else 1 - beyond
 
 

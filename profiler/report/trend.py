@@ -56,10 +56,10 @@ def trend_report(trend: Trend) -> RenderableType:
     for name in ("last", "change"):
         table.add_column(name, justify="right", overflow="fold")
     for series in trend.series:
-        table.add_row(*(Text(cell) for cell in _cells(series)))
+        table.add_row(*(Text(cell) for cell in trend_cells(series)))
     lines = change_lines(trend)
     return Group(
-        Text(_title(trend), style="bold"),
+        Text(trend_title(trend), style="bold"),
         *(Text(printable(text, 300), style="yellow") for text in trend.differs),
         table,
         section_lines(Section("Where it changed", tuple(lines))),
@@ -68,9 +68,9 @@ def trend_report(trend: Trend) -> RenderableType:
 
 def trend_markdown(trend: Trend) -> str:
     """Return the same as Markdown."""
-    rows = [f"| {' | '.join(map(escape, _cells(series)))} |" for series in trend.series]
+    rows = [f"| {' | '.join(map(escape, trend_cells(series)))} |" for series in trend.series]
     table = ["| | first | over runs | last | change |", "|---|--:|---|--:|--:|", *rows]
-    blocks = [f"# {escape(_title(trend))}"]
+    blocks = [f"# {escape(trend_title(trend))}"]
     if trend.differs:
         blocks.append("\n".join(bullets(trend.differs)))
     blocks += ["\n".join(table), "## Where it changed", "\n".join(bullets(change_lines(trend)))]
@@ -79,30 +79,42 @@ def trend_markdown(trend: Trend) -> str:
 
 def change_lines(trend: Trend) -> list[str]:
     """Return each change: which number, from which run on, from what to what."""
-    lines = []
-    for series in trend.series:
-        bounds = [0, *series.changes, len(series.points)]
-        for before, at, after in zip(bounds, bounds[1:], bounds[2:], strict=False):
-            old, new = _mean(series, before, at), _mean(series, at, after)
-            run, started_at = trend.runs[at]
-            lines.append(
-                f"{label(series.metric, series.statistic)}: {value(old, series.unit)} → "
-                f"{value(new, series.unit)} ({signed_percent(new / old - 1 if old else None)}) "
-                f"from {printable(run)} on ({started_at[:10]})"
-            )
+    lines = [
+        f"{label(series.metric, series.statistic)}: {step}"
+        for series in trend.series
+        for step in steps(trend, series)
+    ]
     return lines or ["nowhere by more than chance"]
 
 
-def _mean(series: Series, start: int, end: int) -> float:
+def steps(trend: Trend, series: Series) -> list[str]:
+    """Return each change of one number in words, in the order of `series.changes`."""
+    bounds = [0, *series.changes, len(series.points)]
+    lines = []
+    for before, at, after in zip(bounds, bounds[1:], bounds[2:], strict=False):
+        old, new = level(series, before, at), level(series, at, after)
+        run, started_at = trend.runs[at]
+        lines.append(
+            f"{value(old, series.unit)} → {value(new, series.unit)} "
+            f"({signed_percent(new / old - 1 if old else None)}) "
+            f"from {printable(run)} on ({started_at[:10]})"
+        )
+    return lines
+
+
+def level(series: Series, start: int, end: int) -> float:
+    """Return the mean of all that the runs from `start` to before `end` counted."""
     points = [point for point in series.points[start:end] if point is not None]
     return sum(p.value * p.count for p in points) / sum(p.count for p in points)
 
 
-def _title(trend: Trend) -> str:
+def trend_title(trend: Trend) -> str:
+    """Return whose trend it is."""
     return f"Trend of {printable(trend.workload)} over {plural(len(trend.runs), 'run')}"
 
 
-def _cells(series: Series) -> tuple[str, str, str, str, str]:
+def trend_cells(series: Series) -> tuple[str, str, str, str, str]:
+    """Return a number's name, its first value, its sparkline, its last value and the change."""
     values = [None if point is None else point.value for point in series.points]
     known = [each for each in values if each is not None]
     first, last = known[0], known[-1]

@@ -11,6 +11,7 @@ from profiler.errors import UsageError
 from profiler.pytest_plugin import AgentProfiler
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.unmeasured
 
 TESTS = """
 import pytest

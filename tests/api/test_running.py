@@ -9,6 +9,8 @@ import profiler
 from profiler.errors import TargetUnusableError, UsageError
 from profiler.measure import JOURNAL_NAME
 
+pytestmark = pytest.mark.unmeasured
+
 HELLO = {"name": "hello", "scenarios": [{"name": "a", "turns": [{"user": "hi"}]}]}
 
 

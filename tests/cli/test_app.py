@@ -20,6 +20,8 @@ from profiler.errors import (
     WorkloadError,
 )
 
+pytestmark = pytest.mark.unmeasured
+
 
 def run_main(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["agent-profiler", *arguments])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ scenarios: [{name: a, turns: [{user: hi}]}]
 """
 SERVICE_NS = 20 * MS
 CAPACITY_PER_S = 50.0
+COARSE: dict[str, Any] = {"resolution": 1.0}
+"""A search of few steps, where only its frame matters."""
 
 
 @dataclass
@@ -107,10 +110,33 @@ def curve(tmp_path: Path) -> CapacityCurve:
     return CapacityCurve.model_validate_json((tmp_path / "found/capacity.json").read_bytes())
 
 
-def test_the_limit_is_found_written_and_said(tmp_path, use, capsys):
-    target = use()
-    assert find_capacity(options(tmp_path)) == 0
-    found = curve(tmp_path)
+@dataclass
+class Search:
+    """A search that was made: where, on what, pauses as (seconds, runs made), what it printed."""
+
+    folder: Path
+    target: Target
+    slept: list[tuple[float, int]]
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory) -> Search:
+    folder, target = tmp_path_factory.mktemp("searched"), Target()
+    slept: list[tuple[float, int]] = []
+    out, err = StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(capacity_step, "run_shard", target.run_shard)
+        patch.setattr(capacity, "sleep", lambda s: slept.append((s, len(target.specs))))
+        code = find_capacity(options(folder, settle_s=2.0))
+    return Search(folder, target, slept, code, out.getvalue(), err.getvalue())
+
+
+def test_the_limit_is_found_written_and_said(searched):
+    assert searched.code == 0
+    found = curve(searched.folder)
     result = found.result
     assert result.end == "found"
     assert result.lower_per_s is not None
@@ -119,27 +145,24 @@ def test_the_limit_is_found_written_and_said(tmp_path, use, capsys):
     assert result.lower_per_s <= CAPACITY_PER_S * 1.02
     assert result.upper_per_s >= CAPACITY_PER_S
     assert result.upper_per_s <= result.lower_per_s * 1.05
-    shown = capsys.readouterr()
-    assert "step 1: 10.0/s  latency.p95 20.0 ms [20.0, 20.0]" in shown.err
-    assert result.answer.split("(")[0] in " ".join(shown.out.split())
-    assert "Again: agent-profiler run w.yaml --find-capacity" in shown.out
-    assert (
-        result.answer.split(": ")[1].split("(")[0] in (tmp_path / "found/capacity.md").read_text()
-    )
-    assert len(target.specs) == sum(len(step.runs) for step in found.steps)
-    assert "hunter2" not in (tmp_path / "found/capacity.json").read_text()
+    assert "step 1: 10.0/s  latency.p95 20.0 ms [20.0, 20.0]" in searched.err
+    assert result.answer.split("(")[0] in " ".join(searched.out.split())
+    assert "Again: agent-profiler run w.yaml --find-capacity" in searched.out
+    written = (searched.folder / "found/capacity.md").read_text()
+    assert result.answer.split(": ")[1].split("(")[0] in written
+    assert len(searched.target.specs) == sum(len(step.runs) for step in found.steps)
+    assert "hunter2" not in (searched.folder / "found/capacity.json").read_text()
 
 
-def test_every_step_is_a_run_with_journal_and_profile(tmp_path, use):
-    use()
-    find_capacity(options(tmp_path, quiet=True))
-    steps = curve(tmp_path).steps
+def test_every_step_is_a_run_with_journal_and_profile(searched):
+    found = searched.folder / "found"
+    steps = curve(searched.folder).steps
     assert steps[0].runs == ("steps/01-10",)
     for step in steps:
         for directory in step.runs:
-            assert (tmp_path / "found" / directory / "journal.jsonl").exists()
-            assert (tmp_path / "found" / directory / "profile.md").exists()
-        profile = load_profile(tmp_path / "found" / step.profile)
+            assert (found / directory / "journal.jsonl").exists()
+            assert (found / directory / "profile.md").exists()
+        profile = load_profile(found / step.profile)
         assert profile.sample.interactions == step.interactions
     extended = next(step for step in steps if len(step.runs) > 1)
     assert extended.profile == f"{extended.runs[0]}/merged.json"
@@ -149,24 +172,21 @@ def test_every_step_is_a_run_with_journal_and_profile(tmp_path, use):
 
 def test_quiet_prints_only_the_path(tmp_path, use, capsys):
     use()
-    find_capacity(options(tmp_path, quiet=True))
+    find_capacity(options(tmp_path, quiet=True, **COARSE))
     assert capsys.readouterr() == (f"{tmp_path / 'found' / 'capacity.json'}\n", "")
 
 
-def test_every_run_sends_single_interactions_of_fresh_sessions_and_the_first_is_warmed_up(
-    tmp_path, use
-):
-    target = use()
-    find_capacity(options(tmp_path, quiet=True))
-    loads = [spec.workload.load for spec in target.specs]
+def test_every_run_sends_single_interactions_of_fresh_sessions_and_the_first_is_warmed_up(searched):
+    specs = searched.target.specs
+    loads = [spec.workload.load for spec in specs]
     assert [load.seed for load in loads] == list(range(11, 11 + len(loads)))
     assert [load.warmup for load in loads] == [7] + [0] * (len(loads) - 1)
     assert {load.arrivals_of for load in loads} == {"interactions"}
     assert all(load.is_open and load.sessions is None for load in loads)
     assert loads[0].rate_per_s == 10
-    assert len({spec.run_id for spec in target.specs}) == len(loads)
-    digests = {spec.workload.digest() for spec in target.specs}
-    assert digests == {curve(tmp_path).digests["workload"]}
+    assert len({spec.run_id for spec in specs}) == len(loads)
+    digests = {spec.workload.digest() for spec in specs}
+    assert digests == {curve(searched.folder).digests["workload"]}
 
 
 def shape(tmp_path: Path, load: str) -> str:
@@ -204,11 +224,9 @@ def test_dropped_arrivals_are_asked_for_where_they_can_be_dropped(tmp_path, use)
     assert curve(tmp_path).implied == "dropped_rate<1%"
 
 
-def test_it_settles_between_steps_but_not_before_the_first(tmp_path, use, monkeypatch):
-    target, slept = use(), []
-    monkeypatch.setattr(capacity, "sleep", lambda s: slept.append((s, len(target.specs))))
-    find_capacity(options(tmp_path, settle_s=2.0, quiet=True))
-    assert slept == [(2.0, made) for made in range(1, len(target.specs))]
+def test_it_settles_between_steps_but_not_before_the_first(searched):
+    made = len(searched.target.specs)
+    assert searched.slept == [(2.0, runs) for runs in range(1, made)]
 
 
 def test_a_limit_above_the_highest_rate_is_inconclusive(tmp_path, use):
@@ -336,11 +354,11 @@ def test_wrong_options_are_refused_before_anything_is_written(tmp_path, use):
     assert not (tmp_path / "found").exists()
 
 
-def test_a_search_is_never_overwritten(tmp_path, use):
-    use()
-    find_capacity(options(tmp_path, quiet=True))
+def test_a_search_is_never_overwritten(searched, use):
+    target = use()
     with pytest.raises(UsageError, match="already holds a search"):
-        find_capacity(options(tmp_path))
+        find_capacity(options(searched.folder))
+    assert target.specs == []
 
 
 @pytest.mark.parametrize(
@@ -363,7 +381,7 @@ def test_without_a_url_all_steps_go_to_one_mock_agent(
     text = WORKLOAD.replace(
         'url: "http://user:hunter2@127.0.0.1:1/"', f"protocol: {protocol}{extra}"
     )
-    assert find_capacity(options(tmp_path, text, mock_speed=2.0)) == 0
+    assert find_capacity(options(tmp_path, text, mock_speed=2.0, **COARSE)) == 0
     assert [asked if asked == "ended" else asked["speed"] for asked in started] == [2.0, "ended"]
     assert {spec.url for spec in target.specs} == {f"http://127.0.0.1:9{path}"}
     assert dict(target.specs[0].target_note)["mock"]["speed"] == 2.0
@@ -373,7 +391,7 @@ def test_without_a_url_all_steps_go_to_one_mock_agent(
 def test_without_a_directory_there_is_one_in_results(tmp_path, use, monkeypatch):
     target = use()
     monkeypatch.chdir(tmp_path)
-    assert find_capacity(options(tmp_path, out=None, quiet=True)) == 0
+    assert find_capacity(options(tmp_path, out=None, quiet=True, **COARSE)) == 0
     (root,) = (tmp_path / "results").iterdir()
     assert root.name.startswith("x-capacity-")
     assert (root / "capacity.json").exists()

@@ -11,6 +11,8 @@ import pytest
 from profiler.cli import app as cli
 from profiler.profile.model import dump_profile
 from tests.comparison.runs import profile_of
+from tests.planner.shortened import short_simulations
+from tests.planner.small import SMALL_DEMAND
 
 SESSIONS = [[1, 2], [2, 1], [1, 1], [3, 1], [2, 2], [1, 2], [1, 1], [2, 1], [1, 3], [2, 2]]
 ONE_MORE = [[calls + 1 for calls in turns] for turns in SESSIONS]
@@ -160,23 +162,61 @@ def test_no_baselines_are_said_to_be_none(folder, monkeypatch, capsys):
 
 def test_a_trend_is_shown_and_written(folder, monkeypatch, capsys):
     arguments = ("compare", "--trend", "same.json", "more.json", "--markdown", "t.md")
-    code, out, _ = run_main(monkeypatch, capsys, *arguments)
+    code, out, _ = run_main(monkeypatch, capsys, *arguments, "--html", "t.html")
     assert code == 0
     assert "Trend of w over 2 runs" in out
+    assert out.endswith("t.md\nt.html\n")
+    assert "<title>Trend of w over 2 runs</title>" in Path("t.html").read_text()
     assert Path("t.md").read_text().startswith("# Trend of w over 2 runs")
+
+
+def test_of_a_trend_quiet_leaves_the_changes(folder, monkeypatch, capsys):
+    arguments = ("compare", "--trend", "same.json", "more.json", "-q")
+    code, out, _ = run_main(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert out.startswith("LLM calls per interaction: 2.60 → 1.60 (-38 %) from same on")
+    assert "Trend of" not in out
+
+
+def test_a_comparisons_page_is_what_report_makes_of_it(folder, monkeypatch, capsys):
+    written = ("--json", "c.json", "--html", "c.html", "-q")
+    assert run_main(monkeypatch, capsys, "compare", "same.json", "same.json", *written)[0] == 0
+    assert run_main(monkeypatch, capsys, "report", "c.json", "--html", "-o", "again.html")[0] == 0
+    assert Path("c.html").read_bytes() == Path("again.html").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "written"),
+    [
+        (("same.json", "more.json", "-q"), 3, "# ❌ Comparison of w"),
+        (("--trend", "same.json", "more.json", "-q"), 0, "# Trend of w over 2 runs"),
+        (("same.json", "nope.json"), 2, ""),
+    ],
+)
+def test_a_jobs_summary_has_it_whatever_the_gates_say(
+    folder, monkeypatch, capsys, *, arguments, code, written
+):
+    """The file that GitHub Actions names; an earlier step wrote to it."""
+    summary = folder / "summary"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert run_main(monkeypatch, capsys, "compare", *arguments)[0] == code
+    before, *lines = summary.read_text().splitlines()
+    assert (before, lines[0] if lines else "") == ("before", written)
 
 
 def test_a_plan_says_what_it_means(folder, monkeypatch, capsys, pytestconfig):
     """The sample against itself: nothing changes, in users or in dollars."""
     sample = str(pytestconfig.rootpath / "results" / "sample")
-    _, demand, _ = run_main(monkeypatch, capsys, "plan", "--sample")
-    Path("demand.yaml").write_text(demand.replace("growth: [1, 3, 10]", "growth: [1]"))
+    Path("demand.yaml").write_text(SMALL_DEMAND)
     planned = ("--demand", "demand.yaml", "--at", "2026-11-22", "--draws", "0", "--out", "p", "-q")
-    assert run_main(monkeypatch, capsys, "plan", sample, *planned)[0] == 0
     compared = ("compare", sample, sample, "--plan", "p", "--json", "c.json", "-q")
-    assert run_main(monkeypatch, capsys, *compared)[0] == 0
+    with short_simulations():
+        assert run_main(monkeypatch, capsys, "plan", sample, *planned)[0] == 0
+        assert run_main(monkeypatch, capsys, *compared)[0] == 0
     written = orjson.loads(Path("c.json").read_bytes())["plan"]
     plan = orjson.loads(Path("p/plan.json").read_bytes())
+    assert plan["scales"][0]["workers"]["count"] > 1
     for scale, planned_scale in zip(written["scales"], plan["scales"], strict=True):
         total = planned_scale["cost"]["total"]
         assert scale["cost_usd_per_month"] == [total, total]

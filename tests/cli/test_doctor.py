@@ -13,6 +13,8 @@ from profiler.cli.finding import Finding
 from profiler.errors import AgentProfilerError
 from profiler.measure.records import Interaction, Outcome, Phase
 
+pytestmark = pytest.mark.unmeasured
+
 MS = 1_000_000
 MACHINE = {"python", "clock", "event loop", "tokens", "open files", "cores", "disk"}
 

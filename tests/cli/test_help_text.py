@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from profiler.cli.app import app
 from profiler.cli.help_text import filled
 
+pytestmark = pytest.mark.unmeasured
+
 
 def every_path(group: TyperGroup, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     paths = [before]

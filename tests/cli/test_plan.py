@@ -183,8 +183,8 @@ def test_a_comparison_says_what_changed_and_why(plan, tmp_path):
 
 def test_a_comparison_with_the_same_plan_says_that_nothing_changed(plan):
     assert plan(*ASKED, "--out", "old", "-q")[0] == 0
-    _, out, _ = plan(*ASKED, "--out", "new", "--diff", "old/plan.json")
-    assert "Nothing changed since old/plan.json." in out
+    _, out, _ = plan(*ASKED, "--out", "new", "--diff", "old/plan.json", "-q")
+    assert out == "Nothing changed since old/plan.json.\nnew/plan.json\n"
 
 
 def test_a_comparison_with_what_is_no_plan_is_refused_before_anything_is_written(plan, tmp_path):

@@ -15,6 +15,7 @@ from profiler.cli.events import Events
 from profiler.cli.progress import Form, form_of, live, shown
 from profiler.cli.standing import Harness, Seen, Standing, TallyStanding
 from profiler.cli.standing_text import as_event, clock_time, line, sparkline
+from profiler.load.glimpse import Glimpse, Overview
 from profiler.load.so_far import CallsSoFar
 from profiler.load.tally import Tally, together
 from profiler.measure.records import Observer, Phase
@@ -199,8 +200,8 @@ def standing_of(tmp_path, load: str, *tallies: Tally, seconds: int) -> Standing:
     file.write_text(f"name: x\nload: {load}\nscenarios: [{{name: a, turns: [{{user: hi}}]}}]\n")
     times = iter([0, *[seconds * 1_000_000_000] * 9])
     tell = TallyStanding(load_workload(file), clock=lambda: next(times))
-    tell(Tally(phase=Phase.MEASURE))
-    return tell(together(tallies))
+    tell(Tally(phase=Phase.MEASURE), Overview())
+    return tell(together(tallies), Overview())
 
 
 def test_what_shards_did_before_they_were_looked_at_is_in_no_rate(tmp_path):
@@ -208,8 +209,51 @@ def test_what_shards_did_before_they_were_looked_at_is_in_no_rate(tmp_path):
     file.write_text("name: x\nscenarios: [{name: a, turns: [{user: hi}]}]\n")
     times = iter([0, 1, 2_000_000_000, 2_000_000_000])
     tell = TallyStanding(load_workload(file), clock=lambda: next(times))
-    assert tell(Tally(phase=Phase.MEASURE, ended=360)).achieved_per_s is None
-    assert tell(Tally(phase=Phase.MEASURE, ended=400)).achieved_per_s == 20.0
+    overview = Overview()
+    assert tell(Tally(phase=Phase.MEASURE, ended=360), overview).achieved_per_s is None
+    assert tell(Tally(phase=Phase.MEASURE, ended=400), overview).achieved_per_s == 20.0
+
+
+def test_what_the_shards_saw_is_shown_as_one_process_shows_it(tmp_path):
+    file = tmp_path / "w.yaml"
+    file.write_text("name: x\nload: {sessions: 8}\nscenarios: [{name: a, turns: [{user: hi}]}]\n")
+    times = iter([0, *[4_000_000_000] * 9])
+    tell = TallyStanding(load_workload(file), clock=lambda: next(times))
+    overview = Overview(clock=lambda: 0)
+    measuring = Tally(phase=Phase.MEASURE, ended=2, failed=1)
+    tell(measuring, overview)
+    for shard, lag_ns in enumerate((1_000_000, 80_000_000)):
+        calls = CallsSoFar(
+            observer=Observer.RESPONSE,
+            interactions=4,
+            llm_calls=6 + shard,
+            input_tokens=400,
+            output_tokens=None,
+        )
+        overview.take(
+            shard,
+            Glimpse(
+                latency_us={128_000: 3},
+                errors={"timeout": 1},
+                sessions_begun=3,
+                sessions_ended=2,
+                dropped=1,
+                calls=calls,
+                loop_lag_ns=lag_ns,
+                cpu_share=0.5,
+            ),
+        )
+    standing = tell(measuring, overview)
+    # 4 of 8 sessions in 4 s; 13 calls and 800 tokens in 8 interactions.
+    assert (standing.share, standing.left_s, standing.sessions_per_s) == (0.5, 4.0, 1.5)
+    event = as_event(standing)
+    assert event["latency_s"] == {"p50": 0.128, "p95": 0.128}
+    assert (event["errors"], event["dropped"]) == ({"timeout": 2}, 2)
+    assert event["per_interaction"] == {
+        "observer": "response", "interactions": 8, "llm_calls": 1.625, "input_tokens": 100,
+    }  # fmt: skip
+    assert event["harness"] == {"loop_lag_s": 0.08, "cpu_share": 0.5, "shards": 2}
+    assert "harness strained: loop lag 80.0 ms, CPU 50 % (worst of 2 shards)" in line(standing)
 
 
 def test_all_shards_are_shown_as_one(tmp_path):

@@ -20,7 +20,11 @@ from typer.main import get_command
 from profiler.cli.app import app
 from profiler.cli.mock_process import mock_agent
 from profiler.cli.optional_values import with_values
+from profiler.planner.plan import dump_plan
 from tests.docs.commands import commands_of, documents
+from tests.report.plans import plan
+
+pytestmark = pytest.mark.unmeasured
 
 ROOT = Path(__file__).parents[2]
 OURS = re.compile(r"(?:^|\s)agent-profiler\s")
@@ -53,8 +57,8 @@ def test_there_are_commands_to_look_at():
 def test_a_command_that_is_shown_is_one_that_there_is(document, command):
     words = shlex.split(command, comments=True)
     words = words[words.index("agent-profiler") + 1 :]
-    if ">" in words:
-        words = words[: words.index(">")]
+    redirected = next((at for at, word in enumerate(words) if word in (">", ">>")), len(words))
+    words = words[:redirected]
     here, arguments = get_command(app), with_values(words)
     while isinstance(here, TyperGroup):
         name, *arguments = arguments
@@ -84,6 +88,7 @@ def shell(command: str, folder: Path, **environ: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.system
+@pytest.mark.timeout(300)  # seven commands of the tutorial, one after the other
 @pytest.mark.parametrize("name", ["tutorial", "files"])
 def test_a_page_can_be_typed_from_top_to_bottom(name, tmp_path):
     commands = commands_of(ROOT / "docs" / f"{name}.md")
@@ -91,6 +96,30 @@ def test_a_page_can_be_typed_from_top_to_bottom(name, tmp_path):
     for command in commands:
         done = shell(command, tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.long
+@pytest.mark.system
+def test_what_the_page_on_reports_shows_writes_what_it_says(tmp_path):
+    """All of it but the plan, which is there already."""
+    (tmp_path / "plans" / "launch").mkdir(parents=True)
+    (tmp_path / "plans" / "launch" / "plan.json").write_bytes(dump_plan(plan()))
+    summary = tmp_path / "summary"
+    for command in commands_of(ROOT / "docs" / "reporting.md"):
+        done = shell(command, tmp_path, GITHUB_STEP_SUMMARY=str(summary))
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    pages = {
+        "results/after/profile.html": "Profile of smoke",
+        "before-and-after.html": "Comparison of smoke",
+        "plans/launch/plan.html": "Plan ",
+        "trend.html": "Trend of smoke over 2 runs",
+    }
+    for name, title in pages.items():
+        assert f"<title>{title}" in (tmp_path / name).read_text()
+    said = summary.read_text()
+    order = ["Profile of smoke", "Comparison of smoke", "# Plan ", "# Trend of smoke over 2 runs"]
+    assert sorted(order, key=said.index) == order
+    assert (tmp_path / "results/after/summary.md").exists()
 
 
 SMALLER = (

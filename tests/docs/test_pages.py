@@ -6,10 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 from profiler.cli.schema import SchemaKind
+from profiler.mock.options import LlmOptions
+from profiler.mock.scripted import MAX_TOOL_ROUNDS
 from profiler.profile.statistics import cluster_sums, mean_interval
 from tests.docs.commands import documents
+
+pytestmark = pytest.mark.unmeasured
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
@@ -41,6 +47,28 @@ def test_what_the_page_on_python_shows_runs(tmp_path, monkeypatch):
     exec(compile(first, "docs/python.md", "exec"), {})
     for other in others:  # a test of someone else's: tests/api/test_pytest_plugin.py runs its like
         compile(other, "docs/python.md", "exec")
+
+
+def test_the_power_that_the_statistics_name_is_what_arithmetic_gives():
+    """docs/statistics.md: a further call after each round with probability p, two rounds at most.
+
+    The best a one-sided test of means at 5 % can do, if interactions are independent and normal.
+    """
+
+    def moments(p: float) -> tuple[float, float]:
+        shares = [p**k * (1 - p) for k in range(MAX_TOOL_ROUNDS)] + [p**MAX_TOOL_ROUNDS]
+        mean = sum((k + 1) * share for k, share in enumerate(shares))
+        return mean, sum((k + 1 - mean) ** 2 * share for k, share in enumerate(shares))
+
+    usual = LlmOptions().tool_call_probability
+    mean, variance = moments(usual)
+    more = brentq(lambda p: moments(p)[0] - 1.1 * mean, usual, 1.0)
+    assert (round(mean, 2), round(variance**0.5, 2)) == (1.47, 0.70)
+    error = (variance + moments(more)[1]) ** 0.5
+    power = norm.sf(norm.isf(0.05) - 0.1 * mean / (error / 200**0.5))
+    assert power == pytest.approx(0.63, abs=0.005)
+    needed = ((norm.isf(0.05) + norm.ppf(0.8)) * error / (0.1 * mean)) ** 2
+    assert round(needed) == 315
 
 
 def test_the_example_of_the_statistics_is_right():

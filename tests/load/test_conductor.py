@@ -15,6 +15,8 @@ from profiler.errors import AgentProfilerError, UsageError
 from profiler.load import conductor as conducting
 from profiler.load.conducted import Conducted
 from profiler.load.conductor import Conductor
+from profiler.load.glimpse import Glimpse
+from profiler.load.glimpse import to_json as to_json_of_glimpse
 from profiler.load.lines import LONGEST_LINE, Lines
 from profiler.load.tally import Tally, to_json
 from profiler.measure.records import EndReason, Interaction, Outcome, Phase
@@ -26,7 +28,7 @@ WAIT_S = 20
 class FakeDriver:
     stopped: list[EndReason] = field(default_factory=list)
     phase: Phase = Phase.MEASURE
-    watch: Any = field(default_factory=lambda: SimpleNamespace(in_flight=2))
+    watch: Any = field(default_factory=lambda: SimpleNamespace(in_flight=2, dropped=1, latest=None))
     over: anyio.Event = field(default_factory=anyio.Event)
 
     def stop(self, reason):
@@ -42,6 +44,11 @@ async def shard(stand, index, *, wall_ns=None, token=None):
         await lines.send({"say": "hello", "token": token or stand.token, "shard": index})
         await lines.send({"say": "ready", "wall_ns": wall_ns or time.time_ns()})
         yield lines
+
+
+GLIMPSE = to_json_of_glimpse(
+    Glimpse(latency_us={128: 2}, errors={}, sessions_begun=1, sessions_ended=0, dropped=0)
+)
 
 
 def tally(**counts) -> dict[str, Any]:
@@ -196,10 +203,20 @@ async def test_a_shard_that_hangs_up_is_gone_unless_it_had_ended():
         assert not conductor._gone[1].is_set()
 
 
-async def test_a_shard_that_talks_nonsense_is_gone():
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"say": "tally", "tally": {"ended": "many"}},
+        {"say": "glimpse", "glimpse": 3},
+        {"say": "glimpse", "glimpse": {**GLIMPSE, "latency_us": [[1, -1]]}},
+        {"say": "glimpse", "glimpse": {**GLIMPSE, "errors": ["timeout"]}},
+        {"say": "glimpse", "glimpse": {**GLIMPSE, "calls": ["response", 0, 1, None, None]}},
+    ],
+)
+async def test_a_shard_that_talks_nonsense_is_gone(nonsense):
     conductor = Conductor(1, error_limit=0.5)
     async with conductor.standing() as stand, shard(stand, 0) as lines:
-        await lines.send({"say": "tally", "tally": {"ended": "many"}})
+        await lines.send(nonsense)
         with anyio.fail_after(WAIT_S):
             await conductor.gone(0)
 
@@ -237,6 +254,8 @@ async def test_a_conducted_shard_waits_for_the_start_and_tells_how_far_it_is():
     assert (conductor.tally.ended, conductor.tally.failed) == (2, 1)
     assert conductor.tally.first_failure == "boom"
     assert driver.stopped == []
+    overview = conductor.overview
+    assert (overview.latency.count, overview.errors, overview.dropped) == (1, {"timeout": 1}, 1)
 
 
 async def conducted_until_stopped(end, *, tells_rows=False) -> tuple[Any, Conductor]:

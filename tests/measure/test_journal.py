@@ -7,6 +7,7 @@ import errno
 import json
 import os
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -108,6 +109,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(list(hint)) if issubclass(hint, Enum) else record_of(hint)
 
 
+@cache  # a strategy that is made anew for each example is examined anew, for 20 ms
 def record_of(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: values_of(hint) for name, hint in get_type_hints(kind).items()})
 

@@ -72,7 +72,8 @@ async def test_refusals_are_counted_by_the_agent_and_by_its_llm():
 
 
 async def test_a_call_that_was_repeated_shows_every_refusal():
-    llm = LlmOptions(speed=INSTANT, rpm=120, limit_window_s=0.5, tool_call_probability=0)
+    # One call in two seconds: the second is refused however slow the machine is.
+    llm = LlmOptions(speed=INSTANT, rpm=30, limit_window_s=2, tool_call_probability=0)
     agent = AgentOptions(speed=INSTANT, llm_retries=5)
     async with running_mocks(agent=agent, llm=llm) as urls:
         assert (await ask(urls.agent, "One")).status_code == 200

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiler.measure import JOURNAL_NAME
@@ -104,10 +104,7 @@ def assert_is(found: Distribution, values: dict[str, list[int]], per_unit: int =
     assert indicator.sum_ns == sum(k * b for (k, _), b in zip(sums, below, strict=True))
 
 
-@given(sessions, st.randoms(use_true_random=False), st.sampled_from([40, WINDOW]))
-def test_distributions_are_those_of_all_values_sorted(
-    plan: list[list[Any]], rng: random.Random, window: int
-):
+def compare_with_all_values_sorted(plan: list[list[Any]], rng: random.Random, window: int) -> None:
     records = journal(plan, rng)
     view = View.of(fold(iter([run(), *records]), "x", window=window))
     latency: dict[str, list[int]] = defaultdict(list)
@@ -143,6 +140,26 @@ def test_distributions_are_those_of_all_values_sorted(
     if lengths:
         assert_is(session_section(view)["interactions"], lengths)
     assert view.folded.unmatched == {}
+
+
+journals = (sessions, st.randoms(use_true_random=False), st.sampled_from([40, WINDOW]))
+
+
+@settings(max_examples=40)  # 50 ms each
+@given(*journals)
+def test_distributions_are_those_of_all_values_sorted(
+    plan: list[list[Any]], rng: random.Random, window: int
+):
+    compare_with_all_values_sorted(plan, rng, window)
+
+
+@pytest.mark.long
+@settings(max_examples=500)
+@given(*journals)
+def test_distributions_of_many_more_runs_are_those_of_all_values_sorted(
+    plan: list[list[Any]], rng: random.Random, window: int
+):
+    compare_with_all_values_sorted(plan, rng, window)
 
 
 def far_apart(tmp_path: Path, *, late: bool) -> WorkloadProfile:

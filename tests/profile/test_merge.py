@@ -136,11 +136,7 @@ def shards(draw: st.DrawFn) -> list[list[Record]]:
     return found
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(shards())
-def test_what_observers_saw_of_shards_adds_up_to_what_they_saw_of_the_run(
-    record_lists: list[list[Record]],
-):
+def compare_with_the_whole(record_lists: list[list[Record]]) -> None:
     merged = merge_profiles(profiles_of(record_lists))
     (whole,) = profiles_of([[record for records in record_lists for record in records]])
     for section in ("observers", "ledger", "rate_limits", "reconciliation"):
@@ -154,6 +150,21 @@ def test_what_observers_saw_of_shards_adds_up_to_what_they_saw_of_the_run(
         # The indicator's sums are each shard's, taken at its own p95.
         same = {"p95_clusters", "p95_ci95", "stable", "reasons"}
         assert mine.model_dump(exclude=same) == trips.model_dump(exclude=same)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(shards())
+def test_what_observers_saw_of_shards_adds_up_to_what_they_saw_of_the_run(
+    record_lists: list[list[Record]],
+):
+    compare_with_the_whole(record_lists)
+
+
+@pytest.mark.long  # a quarter of a second an example
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(shards())
+def test_what_observers_saw_of_many_more_shards_adds_up(record_lists: list[list[Record]]):
+    compare_with_the_whole(record_lists)
 
 
 @st.composite
@@ -220,15 +231,26 @@ def profiles_of(record_lists: list[list]) -> list[WorkloadProfile]:
         ]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(journals(), min_size=3, max_size=3))
-def test_merging_is_associative_and_commutative_in_every_byte(record_lists: list[list]):
+def merge_in_every_order(record_lists: list[list]) -> None:
     a, b, c = profiles_of(record_lists)
     expected = dump_profile(merge_profiles([a, b, c]))
     assert dump_profile(merge_profiles([c, a, b])) == expected
     assert dump_profile(merge_profiles([merge_profiles([a, b]), c])) == expected
     assert dump_profile(merge_profiles([merge_profiles([c, b]), a])) == expected
     assert dump_profile(merge_profiles([b, merge_profiles([c, a])])) == expected
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(journals(), min_size=3, max_size=3))
+def test_merging_is_associative_and_commutative_in_every_byte(record_lists: list[list]):
+    merge_in_every_order(record_lists)
+
+
+@pytest.mark.long  # half a second an example
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(journals(), min_size=3, max_size=3))
+def test_merging_is_associative_and_commutative_for_many_more_runs(record_lists: list[list]):
+    merge_in_every_order(record_lists)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,6 @@ import pytest
 from tests.system.cli import AIRLINE, agent_profiler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SESSIONS = 8
@@ -28,12 +27,3 @@ def alone(tmp_path_factory) -> Path:
     done = agent_profiler("run", "w.yaml", "--mock-speed", 50, "-q", "--out", "run", cwd=folder)
     assert done.code == 0, done.err
     return folder / "run"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _unmeasured(request) -> Iterator[None]:
-    """Let processes that a module marked `unmeasured` starts run without coverage's tracing."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.node.get_closest_marker("unmeasured"):
-            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-        yield

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.system, pytest.mark.unmeasured]
 
-PAGES = {"profile.html": 17, "plan.html": 3, "comparison.html": 5}
+PAGES = {"profile.html": 17, "plan.html": 3, "comparison.html": 5, "trend.html": 9}
 """Each with how many charts it has."""
 
 _COMPLAINTS = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
@@ -33,7 +33,7 @@ _COMPLAINTS = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPIC
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run, a plan and a comparison, each with its page, as the command writes it."""
+    """A run, a plan, a comparison and a trend, each with its page, as the commands write them."""
     tmp_path = tmp_path_factory.mktemp("report")
     run = full_run(tmp_path)
     (run / "profile.json").write_bytes(dump_profile(build_profile(run)))
@@ -45,6 +45,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = agent_profiler("report", path, "--html", cwd=tmp_path)
         assert done.code == 0, done.err
     (run / "profile.html").rename(tmp_path / "profile.html")
+    (tmp_path / "more.json").write_bytes(dump_profile(more))
+    runs = (run, *[tmp_path / "more.json"] * 2)
+    done = agent_profiler("compare", "--trend", *runs, "--html", "trend.html", cwd=tmp_path)
+    assert done.code == 0, done.err
     return tmp_path
 
 

@@ -10,6 +10,7 @@ import pytest
 from profiler.report.charts.bars import Bar, bars
 from profiler.report.charts.columns import Column, columns
 from profiler.report.charts.percentiles import Curve, percentiles, place, shares
+from profiler.report.charts.runs import Run, over_runs
 from profiler.report.charts.schedule import Stage, schedule
 from profiler.report.charts.series import Series, over_time
 from profiler.report.charts.svg import WIDTH
@@ -157,3 +158,46 @@ def every_number(svg: ET.Element) -> list[float]:
 def test_all_that_is_drawn_has_a_place_on_the_chart(kind):
     numbers = every_number(parsed(ALL[kind]))
     assert all(math.isfinite(number) and 0 <= number <= WIDTH for number in numbers)
+
+
+def of_runs(*values: float | None) -> list[Run]:
+    return [Run(label=f"0{n}-01", name=f"r{n}", value=value) for n, value in enumerate(values)]
+
+
+def test_runs_stand_evenly_apart_whatever_their_times():
+    (x0, y0), (x1, y1), (x2, y2) = points(
+        over_runs(of_runs(1.0, 2.0, 3.0), {}, "s", title="t", says="s")
+    )
+    assert x2 - x1 == pytest.approx(x1 - x0, abs=0.2)
+    assert y1 - y0 == pytest.approx(y2 - y1, abs=0.2)
+    assert y1 < y0  # what is more stands higher
+
+
+def test_a_change_is_marked_between_two_runs_and_said_by_the_first_of_the_new():
+    svg = over_runs(of_runs(1.0, 1.0, 3.0), {2: "1.00 s → 3.00 s"}, "s", title="t", says="s")
+    (mark,) = [each for each in parsed(svg).iter("line") if each.get("class") == "r"]
+    _, (x1, _), (x2, _) = points(svg)
+    assert float(mark.get("x1", "nan")) == pytest.approx((x1 + x2) / 2, abs=0.2)
+    assert titles(svg) == ["r0: 1.00 s", "r1: 1.00 s", "r2: 3.00 s; 1.00 s → 3.00 s"]
+
+
+def test_a_run_without_the_value_is_a_gap_and_not_a_zero():
+    svg = over_runs(of_runs(1.0, 1.0, None, 1.0), {}, "s", title="t", says="s")
+    assert len(points(svg)) == 3
+    assert len(list(parsed(svg).iter("polyline"))) == 1
+
+
+def test_a_runs_interval_is_drawn_and_said():
+    run = Run(label="01-01", name="r", value=2.0, interval=(1.0, 3.0))
+    svg = over_runs([run, run], {}, "s", title="t", says="s")
+    assert titles(svg)[0] == "r: 2.00 s [1.00 s, 3.00 s]"
+    first = next(each for each in parsed(svg).iter("line") if each.get("class") == "i")
+    (_, y), _ = points(svg)
+    low, high = float(first.get("y1", "nan")), float(first.get("y2", "nan"))
+    assert low - y == pytest.approx(y - high, abs=0.2)
+    assert low > high
+
+
+def test_an_axis_of_counts_does_not_go_below_none():
+    svg = over_runs(of_runs(0, 0), {}, "count", title="t", says="s")
+    assert [word for word in words(svg) if word.startswith("-")] == []
