@@ -7,7 +7,8 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long lint agents compiled format benchmark soak monitoring-demo schema clean help example-plan
+.PHONY: profile test test-long fuzz lint agents compiled format benchmark soak monitoring-demo schema clean help \
+  example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
 	$(BIN)/agent-profiler run $(WORKLOAD)
@@ -18,6 +19,10 @@ test: $(INSTALLED)  ## Run the whole test suite, with its coverage floor
 
 test-long: $(INSTALLED)  ## Run the further forms of system tests that `make test` leaves out
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
+
+fuzz: $(INSTALLED)  ## Fuzz all that parses what others send (SECONDS=20 for each target; TARGETS="sse har"...)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.with_atheris --seconds $(or $(SECONDS),20) $(TARGETS)
 
 lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -53,15 +58,16 @@ example-plan: $(INSTALLED)  ## Make the committed example of a plan anew
 	COLUMNS=100 $(BIN)/agent-profiler plan results/sample --demand docs/example-plan/demand.yaml \
 	  --at 2026-11-22 --out docs/example-plan
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml requirements-dev.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# A pip of today takes half the time; and what is imported is compiled then, not all there is.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	  $(if $(CI),--constraint requirements-dev.lock) --editable '.[dev]'
 	touch $@
 
 clean:  ## Remove what can be made again
-	rm -rf $(VENV) $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) .fuzz $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'

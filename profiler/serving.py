@@ -9,15 +9,16 @@ import os
 import signal
 import socket
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import uvicorn
 
 from profiler.errors import UsageError
+from profiler.guarding import GuardedProtocol, ServerLimits
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from anyio.abc import TaskStatus
@@ -132,21 +133,22 @@ async def listening(
     date_header: bool = True,
     grace_s: int = GRACE_S,
     lifespan: bool = False,
-    protocol: type[asyncio.Protocol] | None = None,
+    protocol: type[GuardedProtocol] | None = None,
     tend: Callable[[uvicorn.Server, str, int], Awaitable[None]] | None = None,
+    limits: ServerLimits | None = None,
 ) -> AsyncIterator[str]:
     """Serve an application on a socket of its own; yields its URL.
 
     Without `date_header` the application's answers have theirs, as those of a proxy do. At the end
     what is being answered has `grace_s` to be finished. With `lifespan` the application is told of
-    start and end, if it wants to know. `protocol` takes the place of uvicorn's connections; `tend`
-    runs beside the server, told of it and of its address. Raises `UsageError` where the application
-    does not start.
+    start and end, if it wants to know. `protocol` takes the place of our connections; `tend` runs
+    beside the server, told of it and of its address. `limits` are what a client may cost. Raises
+    `UsageError` where the application does not start.
     """
     bound = bind(host, port)
     config = uvicorn.Config(
         app,
-        http="auto" if protocol is None else protocol,
+        http=cast("Any", partial(protocol or GuardedProtocol, limits=limits or ServerLimits())),
         log_level="warning",
         access_log=False,
         lifespan="auto" if lifespan else "off",

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from profiler.errors import ProfileError
 from profiler.profile.distribution import Strict
+from profiler.profile.versions import check_version
 from profiler.shown import Shown
 
 if TYPE_CHECKING:
@@ -179,10 +180,25 @@ def load_comparison(path: Path) -> Comparison:
     file = path / COMPARISON_NAME if path.is_dir() else path
     again = "Compare again: `agent-profiler compare BASELINE CANDIDATE --json FILE`"
     try:
-        return Comparison.model_validate_json(file.read_bytes())
+        content = file.read_bytes()
+        plain = orjson.loads(content)
     except OSError as exc:
         what = f"cannot read the comparison: {exc.strerror}"
         raise ProfileError(what, where=str(file), fix=again) from exc
+    except orjson.JSONDecodeError as exc:
+        what = f"this is no comparison that this tool reads: {exc}"
+        raise ProfileError(what, where=str(file), fix=again) from exc
+    if isinstance(plain, dict) and "schema_version" in plain:
+        check_version(
+            plain["schema_version"],
+            COMPARISON_SCHEMA_VERSION,
+            what="comparison",
+            file=file,
+            again=again,
+            error=ProfileError,
+        )
+    try:
+        return Comparison.model_validate_json(content)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_context=False)[0]
         key = ".".join(map(str, first["loc"]))

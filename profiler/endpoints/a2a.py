@@ -305,7 +305,7 @@ class _Answer:
             body=body,
             carried=self._carried() if kind is None else None,
             error_kind=kind,
-            error_detail=detail,
+            error_detail=None if detail is None else in_one_line(detail),
             is_protocol_error=is_protocol_error,
         )
 

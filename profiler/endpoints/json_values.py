@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -55,7 +56,19 @@ def json_text(item: Any) -> str:
     """Return a string as it is and anything else as its JSON; nothing where there is nothing."""
     if isinstance(item, str):
         return item
-    return "" if item is None else orjson.dumps(item).decode()
+    if item is None:
+        return ""
+    try:
+        return orjson.dumps(item).decode()
+    except orjson.JSONEncodeError:  # JSON may be read deeper than orjson writes it
+        return _deep_text(item)
+
+
+def _deep_text(item: Any) -> str:
+    try:
+        return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return ""
 
 
 def error_detail(error: Any) -> str:

@@ -7,6 +7,7 @@ by a thread of its own: patterns over long texts would hold up the requests that
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from queue import SimpleQueue
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from profiler.errors import JournalError
+from profiler.errors import AgentProfilerError, JournalError
 from profiler.redaction import hidden
 from profiler.workload.importers.redact import Redactor
 
@@ -37,14 +38,13 @@ class TextLog:
         """
         self._path = path
         self._redactor = Redactor(patterns)
-        self._failure: OSError | None = None
+        self._failure: OSError | AgentProfilerError | None = None
         try:
             how = os.O_APPEND if resume else os.O_EXCL
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | how, _OWNERS_ONLY)
         except OSError as exc:
             raise self._error(exc) from exc
-        # Unbuffered: what was said of ended interactions survives the end of this process.
-        self._stream = os.fdopen(descriptor, "ab" if resume else "wb", buffering=0)
+        self._stream = os.fdopen(descriptor, "ab" if resume else "wb")
         if resume:
             _end_line(descriptor)
         self._queue: SimpleQueue[tuple[Interaction, str, str | None] | None] = SimpleQueue()
@@ -63,6 +63,8 @@ class TextLog:
             self._stream.close()
         except OSError as exc:
             self._failure = exc
+        if isinstance(self._failure, AgentProfilerError):  # a pattern that takes too long
+            raise self._failure
         if self._failure is not None:
             raise self._error(self._failure) from self._failure
 
@@ -72,7 +74,8 @@ class TextLog:
                 continue
             try:
                 self._stream.write(self._line(*said))
-            except OSError as exc:
+                self._stream.flush()  # so that it survives the end of this process
+            except (OSError, AgentProfilerError) as exc:
                 self._failure = exc
 
     def _line(self, interaction: Interaction, user: str, reply: str | None) -> bytes:
@@ -85,7 +88,11 @@ class TextLog:
             "user": self._clean(user),
             "reply": None if reply is None else self._clean(reply),
         }
-        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        try:
+            return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        except orjson.JSONEncodeError:  # half a surrogate pair, which UTF-8 cannot hold
+            text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+            return text.encode("utf-8", "replace") + b"\n"
 
     def _clean(self, text: str) -> str:
         return self._redactor.text(hidden(text))

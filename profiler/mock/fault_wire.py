@@ -9,11 +9,12 @@ import struct
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from profiler.guarding import GuardedProtocol
 from profiler.serving import bind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import uvicorn
     from starlette.types import Scope
 
@@ -22,8 +23,8 @@ FLUSH_S = 0.02
 """How long what was written gets to reach the other side before a reset takes back what did not."""
 
 
-class FaultyConnection(HttpToolsProtocol):
-    """A connection of uvicorn's that its application can get at."""
+class FaultyConnection(GuardedProtocol):
+    """A connection that its application can get at."""
 
     is_faulty = False
 
@@ -89,7 +90,7 @@ async def stop_listening(server: uvicorn.Server) -> None:
 async def listen_again(server: uvicorn.Server, host: str, port: int) -> None:
     """Take connections again, on the same port. Raises `UsageError` where it was taken."""
     config = server.config
-    protocol = cast("type[FaultyConnection]", config.http_protocol_class)
+    protocol = cast("Callable[..., FaultyConnection]", config.http_protocol_class)
     factory = partial(
         protocol,
         config=config,

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 
 from profiler.errors import UsageError
+from profiler.workload.secrets import check_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
 _TIMEOUT_S = 60.0
 _SHOWN = 200
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class Prometheus:
@@ -26,10 +31,10 @@ class Prometheus:
     """
 
     def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if check_url(url) is not None:
             fix = "Write it like prometheus=http://127.0.0.1:9090"
             raise UsageError("this is not the address of a Prometheus", where="--actual", fix=fix)
+        parts = urlsplit(url)
         port = "" if parts.port is None else f":{parts.port}"
         self.shown = f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_S, transport=transport)
@@ -48,13 +53,15 @@ class Prometheus:
     def value(self, query: str, at_s: float) -> float | None:
         """Return the one value of a query at a time; None: there is none, or it is not a number."""
         found = self._ask("query", {"query": query, "time": at_s})
-        values = [_number(one["value"][1]) for one in found]
+        with self._reading():
+            values = [_number(one["value"][1]) for one in found]
         return values[0] if len(values) == 1 else None
 
     def buckets(self, query: str, at_s: float) -> list[tuple[float, float]]:
         """Return (`le`, value) of every series of a query by `le`, smallest first."""
         found = self._ask("query", {"query": query, "time": at_s})
-        pairs = [(float(one["metric"]["le"]), _number(one["value"][1])) for one in found]
+        with self._reading():
+            pairs = [(float(one["metric"]["le"]), _number(one["value"][1])) for one in found]
         return sorted((edge, value) for edge, value in pairs if value is not None)
 
     def series(
@@ -70,30 +77,59 @@ class Prometheus:
         found = self._ask("query_range", span)
         if len(found) != 1:
             return []
-        pairs = [(float(at), _number(text)) for at, text in found[0]["values"]]
+        with self._reading():
+            pairs = [(float(at), _number(text)) for at, text in found[0]["values"]]
         return [(at, value) for at, value in pairs if value is not None]
 
     def _ask(self, what: str, asked: dict[str, str | float]) -> list[dict[str, Any]]:
         try:
-            answer = self._client.post(f"/api/v1/{what}", data=asked)
-            body = answer.json()
+            status, content = self._post(f"/api/v1/{what}", asked)
         except httpx.HTTPError as exc:
             why = str(exc) or type(exc).__name__
             fix = "Is it running, and reachable from here?"
             raise UsageError(
                 f"Prometheus does not answer: {why}", where=self.shown, fix=fix
             ) from exc
-        except ValueError as exc:
-            why = f"HTTP {answer.status_code}, and no JSON"
-            fix = "Give its base address: /api/v1/query is added to it"
-            raise UsageError(f"this is no Prometheus: {why}", where=self.shown, fix=fix) from exc
+        try:
+            body = orjson.loads(content)
+        except orjson.JSONDecodeError as exc:
+            raise self._no_prometheus(f"HTTP {status}, and no JSON") from exc
         if not isinstance(body, dict) or body.get("status") != "success":
             why = body.get("error", "") if isinstance(body, dict) else ""
-            said = f"HTTP {answer.status_code} {why}".strip()[:_SHOWN]
+            said = f"HTTP {status} {why}".strip()[:_SHOWN]
             fix = f"The query was {asked['query']}"
             raise UsageError(f"Prometheus refuses a query: {said}", where=self.shown, fix=fix)
-        result: list[dict[str, Any]] = body["data"]["result"]
+        with self._reading():
+            result: list[dict[str, Any]] = body["data"]["result"]
+        if not isinstance(result, list):
+            raise self._no_prometheus("its result is no list")
         return result
+
+    def _post(self, path: str, asked: dict[str, str | float]) -> tuple[int, bytes]:
+        """Return status and body; a server may send without end, so the body is limited."""
+        parts: list[bytes] = []
+        size = 0
+        with self._client.stream("POST", path, data=asked) as answer:
+            for part in answer.iter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > _MAX_ANSWER_BYTES:
+                    raise self._no_prometheus(
+                        f"an answer of more than {_MAX_ANSWER_BYTES >> 20} MiB"
+                    )
+        return answer.status_code, b"".join(parts)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Say what it means that an answer is not of the shape that the API promises."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError) as exc:
+            raise self._no_prometheus("its answer is not of the API's shape") from exc
+
+    def _no_prometheus(self, why: str) -> UsageError:
+        fix = "Give its base address: /api/v1/query is added to it"
+        return UsageError(f"this is no Prometheus: {why}", where=self.shown, fix=fix)
 
 
 def _number(text: str) -> float | None:

@@ -18,6 +18,7 @@ from profiler.planner.rollout_plan import RolloutPlan  # noqa: TC001 - pydantic 
 from profiler.planner.stack_model import StackPart  # noqa: TC001 - pydantic reads it
 from profiler.planner.triggers import Trigger  # noqa: TC001 - pydantic reads it
 from profiler.profile.distribution import Strict
+from profiler.profile.versions import check_version
 from profiler.shown import Shown
 
 if TYPE_CHECKING:
@@ -372,7 +373,11 @@ def _check_kind(data: object, file: Path) -> None:
     if not isinstance(data, dict) or kind != "plan":
         what = f"this is not a plan{f' but a {kind}' if kind else ''}"
         raise PlanError(what, where=str(file), fix="Give the plan.json of `agent-profiler plan`")
-    version = data.get("schema_version")
-    if version != PLAN_SCHEMA_VERSION:
-        what = f"the plan has schema version {version}, this tool reads {PLAN_SCHEMA_VERSION}"
-        raise PlanError(what, where=str(file), fix="Make the plan again: `agent-profiler plan`")
+    check_version(
+        data.get("schema_version"),
+        PLAN_SCHEMA_VERSION,
+        what="plan",
+        file=file,
+        again="Make the plan again: `agent-profiler plan`",
+        error=PlanError,
+    )

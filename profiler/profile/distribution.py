@@ -12,9 +12,12 @@ P95_TOLERANCE = 0.10
 
 
 class Strict(BaseModel):
-    """Frozen, nothing unknown, nothing coerced, no NaN: what every part of a profile is."""
+    """Frozen, nothing coerced, no NaN: what every part of a profile is.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    A field that is not known is one of a newer version: it is kept, and written again.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def _from_digits(value: Any) -> Any:

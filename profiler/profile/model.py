@@ -19,6 +19,7 @@ from profiler.profile.joint_calls import JointCalls  # noqa: TC001 - pydantic re
 from profiler.profile.ledger import Ledger  # noqa: TC001 - pydantic reads it
 from profiler.profile.observing import ObserverReport  # noqa: TC001 - as above
 from profiler.profile.rate_limits import RateLimitInfo  # noqa: TC001 - as above
+from profiler.profile.versions import check_version
 from profiler.shown import Shown
 
 if TYPE_CHECKING:
@@ -386,15 +387,13 @@ def _check_kind(data: bytes, file: Path) -> None:
             where=str(file),
             fix="Give a profile.json that `agent-profiler run` or `profile` wrote",
         )
-    version = plain.get("schema_version")
-    if version == PROFILE_SCHEMA_VERSION and isinstance(version, int):
-        return
-    newer = isinstance(version, int) and version > PROFILE_SCHEMA_VERSION
-    raise ProfileError(
-        f"profile schema version {version!r} is not the one this tool reads "
-        f"({PROFILE_SCHEMA_VERSION})",
-        where=str(file),
-        fix="Upgrade agent-profiler" if newer else _PROFILE_AGAIN,
+    check_version(
+        plain.get("schema_version"),
+        PROFILE_SCHEMA_VERSION,
+        what="profile",
+        file=file,
+        again=_PROFILE_AGAIN,
+        error=ProfileError,
     )
 
 

@@ -14,7 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from profiler.workload.expressions import JmesPath, compile_regex
+from profiler.workload.expressions import JmesPath
+from profiler.workload.patterns import SEARCH_LIMIT_S, TooSlowError, compiled, is_in
 from profiler.workload.strict import PositiveDuration, Strict, Text, problem
 from profiler.workload.templates import placeholder_names, render
 
@@ -31,7 +32,7 @@ def _regex(value: Any) -> re.Pattern[str]:
     if not isinstance(value, str) or not value:
         raise problem("the regular expression is empty or not text", "Put it in quotes")
     try:
-        return compile_regex(value)
+        return compiled(value)
     except ValueError as exc:
         raise problem(str(exc), "See Python's re module for the syntax") from exc
 
@@ -111,8 +112,8 @@ class Check(Strict):
             return f"status: {http_status} is not {self.status}"
         if self.contains is not None and self.contains not in reply:
             return f"contains: {_short(self.contains)} is not in the reply"
-        if self.regex is not None and not self.regex.search(reply[:_SEARCHED_CHARACTERS]):
-            return f"regex: no match for {_short(self.regex.pattern)}"
+        if self.regex is not None and (wrong := _unmatched(self.regex, reply)):
+            return wrong
         if self.json_path is not None and (wrong := self.json_path.failure(body)):
             return wrong
         if self.max_latency_s is not None and latency_s > self.max_latency_s:
@@ -133,6 +134,18 @@ def failed_check(
         if wrong is not None:
             return wrong
     return None
+
+
+def _unmatched(pattern: re.Pattern[str], reply: str) -> str | None:
+    """Return what is wrong with a reply, None where the pattern is in it."""
+    try:
+        found = is_in(pattern, reply[:_SEARCHED_CHARACTERS])
+    except TooSlowError:
+        return (
+            f"regex: gave up after {SEARCH_LIMIT_S:g} s on {_short(pattern.pattern)}: "
+            "repeats within repeats, as in (a+)+, take that long; write it without"
+        )
+    return None if found else f"regex: no match for {_short(pattern.pattern)}"
 
 
 def _is_false(value: Any) -> bool:

@@ -1,8 +1,7 @@
-"""Regexes and JMESPath, compiled when a workload is loaded so that a run cannot trip over one."""
+"""JMESPath, compiled when a workload is loaded so that a run cannot trip over one."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -132,12 +131,3 @@ def _known_functions(node: Any) -> None:
         raise ValueError(msg)
     for child in node["children"]:
         _known_functions(child)
-
-
-def compile_regex(text: str) -> re.Pattern[str]:
-    """Compile a regular expression. Raises ValueError."""
-    try:
-        return re.compile(text)
-    except re.error as exc:
-        msg = f"{text!r} is not a regular expression: {exc}"
-        raise ValueError(msg) from exc

@@ -95,7 +95,7 @@ def test_the_terminal_shows_what_the_run_printed(run_dir: Path, plan_dir: Path, 
         (b'{"kind": "capacity"}', "no report of this kind of file: 'capacity'"),
         (b'{"kind": "workload_profile", "schema_version": 99}', "Upgrade agent-profiler"),
         (b'{"kind": "workload_profile", "schema_version": 0}', "Compute the profile again"),
-        (b'{"kind": "plan", "schema_version": 99}', "this tool reads 1"),
+        (b'{"kind": "plan", "schema_version": 99}', "this tool reads (1)"),
     ],
 )
 def test_a_file_that_it_cannot_use_is_one_line_and_leaves_no_page(content, said, tmp_path: Path):

@@ -78,3 +78,37 @@ def test_a_password_is_never_shown():
 def test_another_address_is_refused(url):
     with pytest.raises(UsageError, match="not the address of a Prometheus"):
         Prometheus(url)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "success"},
+        {"status": "success", "data": {"result": {}}},
+        success({"metric": {}}),
+        success({"metric": {}, "value": ["now", "x"]}),
+        success({"metric": {"le": {}}, "value": [1.0]}),
+    ],
+)
+def test_an_answer_of_another_shape_is_one_line(body):
+    for ask in (
+        lambda: server(body).buckets("b", 1.0),
+        lambda: server(body).value("b", 1.0) and None,
+    ):
+        with pytest.raises(UsageError, match="this is no Prometheus"):
+            ask()
+
+
+def test_an_answer_without_end_is_not_read_to_its_end():
+    asked_for = 0
+
+    def without_end():
+        nonlocal asked_for
+        while True:
+            asked_for += 1
+            yield b" " * 2**20
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=without_end()))
+    with pytest.raises(UsageError, match="more than 64 MiB"):
+        Prometheus("http://prom:9090", transport=transport).value("up", 1.0)
+    assert asked_for == 65

@@ -136,11 +136,6 @@ def test_a_newer_schema_wants_an_upgrade_and_an_older_one_a_new_profile(file: Pa
     assert "profile schema version '1'" in refusal(file)
 
 
-def test_an_unknown_key_is_named(file: Path):
-    change(file, lambda plain: plain["sample"].update(typo=1))
-    assert "(key sample.typo)" in refusal(file)
-
-
 def test_nothing_is_coerced(file: Path):
     change(file, lambda plain: plain["sample"].update(interactions="2"))
     assert "(key sample.interactions)" in refusal(file)
@@ -174,7 +169,7 @@ def test_the_schema_has_the_documented_keys_and_describes_every_field():
     assert set(schema["properties"]) == TOP_LEVEL | {"goodput"}  # which is not always asked for
     assert set(schema["required"]) == TOP_LEVEL - SINCE_THEN
     for model in (schema, *schema["$defs"].values()):
-        assert model["additionalProperties"] is False
+        assert model["additionalProperties"] is True  # a later version may add fields
         assert all("description" in field for field in model["properties"].values())
 
 

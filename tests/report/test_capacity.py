@@ -237,5 +237,5 @@ def test_the_file_follows_its_schema_and_is_read_back():
     assert schema["title"] == "Capacity curve"
     assert set(schema["required"]) == set(CapacityCurve.model_fields)
     for model in (schema, *schema["$defs"].values()):
-        assert model["additionalProperties"] is False
+        assert model["additionalProperties"] is True  # a later version may add fields
         assert all("description" in field for field in model["properties"].values())

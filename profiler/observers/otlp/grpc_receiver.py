@@ -58,7 +58,13 @@ async def serving(
         return export
 
     server = grpc.aio.server(
-        options=[("grpc.max_receive_message_length", _MAX_RECEIVED), ("grpc.so_reuseport", 0)]
+        options=[
+            ("grpc.max_receive_message_length", _MAX_RECEIVED),
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_concurrent_streams", 256),
+            ("grpc.max_metadata_size", 64 * 1024),
+            ("grpc.max_connection_idle_ms", 300_000),
+        ]
     )
     exports = {
         _SERVICE.format("trace", "Trace"): traces,

@@ -75,9 +75,9 @@ def session_of(
             if message.get("tool_calls") or message.get("function_call"):
                 _calls(message, asked, found)
         elif role == "tool":
-            if message.get("tool_call_id") not in asked:
+            if not _refers(message.get("tool_call_id"), asked):
                 found[ORPHAN] = None
-        elif role == "function" and message.get("name") not in asked:
+        elif role == "function" and not _refers(message.get("name"), asked):
             found[ORPHAN] = None
     if not turns:
         raise RefusedError("no user message")
@@ -94,6 +94,10 @@ def _checked_role(message: Any) -> str:
     if not (isinstance(content, str) or is_content(content)):
         raise RefusedError("content that is neither text, null nor a list of parts")
     return role
+
+
+def _refers(name: Any, asked: set[str]) -> bool:
+    return isinstance(name, str) and name in asked
 
 
 def _calls(message: Message, asked: set[str], notes: dict[str, None]) -> None:

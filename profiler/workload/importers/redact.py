@@ -14,6 +14,7 @@ import orjson
 
 from profiler.errors import UsageError
 from profiler.redaction import KEYS, NAMED_KEY, NAMED_KEY_HINT
+from profiler.workload.patterns import TooSlowError, compiled, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ _PHONE = re.compile(
 )
 _PHONE_DIGITS = range(8, 20)
 _NATIONAL_DIGITS = 9
+_OWN_LIMIT_S = 5.0
 _STRUCTURE = frozenset({"role", "type", "id", "tool_call_id"})
 
 
@@ -53,12 +55,13 @@ class Redactor:
     def __init__(self, patterns: Sequence[str] = (), *, option: str = "--redact-pattern") -> None:
         """Compile own patterns, given by `option`. Raises UsageError for one that is none."""
         self.counts: Counter[str] = Counter()
+        self._option = option
         self._own = [_compiled(pattern, option) for pattern in patterns]
 
     def text(self, text: str) -> str:
         """Return a text without what was found in it: `[email]`, `[card]`, ... stand there."""
         for pattern in self._own:
-            text = self._replaced(pattern, OWN, text)
+            text = self._own_replaced(pattern, text)
         if "@" in text:
             text = self._replaced(_EMAIL, EMAIL, text)
         text = self._replaced(KEYS, KEY, text)
@@ -112,6 +115,21 @@ class Redactor:
             self.counts[kind] += count
         return replaced
 
+    def _own_replaced(self, pattern: re.Pattern[str], text: str) -> str:
+        """Replace matches of an own pattern; half a redaction is none, so a slow one ends it."""
+        try:
+            text, count = replaced(pattern, f"[{OWN}]", text, limit_s=_OWN_LIMIT_S)
+        except TooSlowError as exc:
+            raise UsageError(
+                f"'{pattern.pattern}' takes more than {_OWN_LIMIT_S:g} s on a text of "
+                f"{len(text):,} characters",
+                where=self._option,
+                fix="Write it without repeats within repeats, such as (a+)+",
+            ) from exc
+        if count:
+            self.counts[OWN] += count
+        return text
+
     def _named_key(self, found: re.Match[str]) -> str:
         self.counts[KEY] += 1
         return f"{found[1]}[{KEY}]"
@@ -163,14 +181,13 @@ def _card_end(groups: list[re.Match[str]], first: int) -> int | None:
     return None
 
 
-def _compiled(pattern: str, option: str) -> re.Pattern[str]:
+def _compiled(text: str, option: str) -> re.Pattern[str]:
     try:
-        compiled: re.Pattern[str] = re.compile(pattern)
-    except re.error as exc:
+        pattern = compiled(text)
+    except ValueError as exc:
         fix = "Write a regular expression as Python has them"
-        what = f"'{pattern}' is no regular expression: {exc.msg}"
-        raise UsageError(what, where=option, fix=fix) from exc
-    if compiled.search("") is not None:
-        what = f"'{pattern}' matches where nothing is"
+        raise UsageError(str(exc), where=option, fix=fix) from exc
+    if pattern.search("") is not None:
+        what = f"'{text}' matches where nothing is"
         raise UsageError(what, where=option, fix="Let it need a character or more")
-    return compiled
+    return pattern

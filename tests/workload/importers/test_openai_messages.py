@@ -138,3 +138,9 @@ def test_a_pause_of_a_night_is_no_think_time() -> None:
 def test_a_time_of_a_message_that_is_none_is_named() -> None:
     found = session([said("user", 100), said("assistant", "noon"), said("user", 110)])
     assert (found.think_times_s, found.notes) == (None, ("a timestamp that is no time",))
+
+
+def test_a_result_of_something_that_is_no_id_belongs_to_no_call():
+    result = {"role": "tool", "tool_call_id": ["c1"], "content": "There."}
+    found = session({"messages": [ASK, result, ANSWER]})
+    assert found.notes == (ORPHAN,)
