@@ -10,6 +10,7 @@ from uuid import uuid4
 import anyio
 
 from profiler import __version__
+from profiler.admission import checked_token
 from profiler.cli.files import TRAFFIC_NAME, forget_unbegun, new_run_dir
 from profiler.cli.live import Passed, follow
 from profiler.cli.observing import with_variable
@@ -23,7 +24,7 @@ from profiler.measure.journal import JournalWriter
 from profiler.measure.records import End, EndReason, Observer, Run
 from profiler.measure.tokens import TokenCounter
 from profiler.observers.gateway.gateway import running_gateway
-from profiler.observers.gateway.upstream import Upstream, checked_token
+from profiler.observers.gateway.upstream import Upstream
 from profiler.profile.traffic import TRAFFIC_MODE
 from profiler.report.quantities import plural
 from profiler.serving import stop_event
@@ -95,7 +96,7 @@ def execute(options: CaptureOptions) -> int:
 
     Upstream.of(options.upstream)
     if options.token is not None:
-        checked_token(options.token)
+        checked_token(options.token, "gateway")
     console = Console(stderr=True, quiet=options.quiet, style="dim", highlight=False)
     with ExitStack() as stack:
         run_dir = new_run_dir(options.out, _NAME)

@@ -67,11 +67,11 @@ def _shards(workload: Workload, most: int, *, until_stable: bool) -> int:
 def _on_cluster(
     split: Split, scheduler: str, workload: Workload, *, until_stable: bool
 ) -> Iterator[Crew]:
+    from profiler.admission import is_loopback
     from profiler.load.cluster import (
         cluster,
         conductor_address,
         host_of,
-        is_loopback,
         local_address,
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from profiler.cli.observing import Address, address_of
+from profiler.cli.observing import Address, address_of, server_token
 from profiler.errors import UsageError
 from profiler.redaction import login_secrets, remember, without_user
 
@@ -24,9 +24,13 @@ _AFTER_GATEWAY_S, _AFTER_HOLD_S = 1.0, 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporting:
-    """Where a run's metrics go. `otlp_url` may hold a user and a password."""
+    """Where a run's metrics go. `otlp_url` may hold a user and a password.
+
+    `token` is what Prometheus has to send, beyond loopback.
+    """
 
     prometheus: Address | None = None
+    token: str | None = field(default=None, repr=False)
     otlp_url: str | None = None
     buckets: Path | None = None
 
@@ -55,10 +59,13 @@ def exporting_of(
     if buckets is not None and prometheus is None and otlp_export is None:
         fix = "Add --prometheus or --otlp-export"
         raise UsageError("--buckets has no use without whom to show them to", fix=fix)
+    address = token = None
+    if prometheus is not None:
+        address = address_of(prometheus, "--prometheus", like="127.0.0.1:9464")
+        token = server_token(address, "--prometheus", "an exporter", os.environ)
     return Exporting(
-        prometheus=None
-        if prometheus is None
-        else address_of(prometheus, "--prometheus", like="127.0.0.1:9464"),
+        prometheus=address,
+        token=token,
         otlp_url=otlp_export,
         buckets=buckets,
     )
@@ -144,13 +151,21 @@ class Exporter:
                 )
                 await stack.enter_async_context(pusher.running())
             if exporting.prometheus is not None:
+                from profiler.admission import admitting
                 from profiler.export.prometheus import PATH, scrape_app
                 from profiler.serving import listening
 
                 address = exporting.prometheus
-                app = scrape_app(self.board, self._current)
+                app = admitting(
+                    scrape_app(self.board, self._current),
+                    address.host,
+                    exporting.token,
+                    where="--prometheus",
+                )
                 url = await stack.enter_async_context(listening(app, address.host, address.port))
                 self._say(f"metrics: {url}{PATH}")
+                if exporting.token is not None:
+                    self._say("metrics: authorization: {credentials: $AGENT_PROFILER_TOKEN}")
             yield
             self._seen.close()
 

@@ -23,7 +23,10 @@ app = typer.Typer(help="Serve the mock agent, the mock LLM provider alone, or th
 _PARENT = "For a parent process"
 _LLM = "The LLM"
 
-Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Host = Annotated[
+    str,
+    typer.Option(help="Address to listen on. Beyond this machine it takes AGENT_PROFILER_TOKEN."),
+]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)]
 Recordings = Annotated[
     list[Path] | None,
@@ -154,6 +157,7 @@ def agent(
     from profiler.mock.options import AgentOptions
     from profiler.mock.serve import serve_mocks
 
+    token = _token(host, port)
     plan = None if faults is None else load_faults(faults)
     options = AgentOptions(
         seed=seed,
@@ -170,6 +174,7 @@ def agent(
         await serve_mocks(
             host=host,
             port=port,
+            token=token,
             llm_port=llm_port,
             llm_url=None if llm_url is None else expandvars(llm_url),
             conversations=recordings or (),
@@ -177,7 +182,7 @@ def agent(
             llm=llm,
             truth=truth,
             faults=plan,
-            announce=_announcer(as_json=announce),
+            announce=_announcer(as_json=announce, token=token),
             exit_on_stdin_eof=until_stdin_closes,
             buckets=None if buckets is None else read_buckets(buckets),
         )
@@ -211,6 +216,7 @@ def llm(
     from profiler.mock.fault_plan import load_faults
     from profiler.mock.serve import serve_llm
 
+    token = _token(host, port)
     plan = None if faults is None else load_faults(faults)
     options = _llm_options(seed, speed, ttft, ttft_p95, gap, rpm, tpm, limit_window)
 
@@ -218,11 +224,12 @@ def llm(
         await serve_llm(
             host=host,
             port=port,
+            token=token,
             conversations=recordings or (),
             llm=options,
             truth=truth,
             faults=plan,
-            announce=_announcer(as_json=announce),
+            announce=_announcer(as_json=announce, token=token),
             exit_on_stdin_eof=until_stdin_closes,
         )
 
@@ -258,6 +265,7 @@ def null(
 
     from profiler.mock.null_server import NullOptions, serve_null
 
+    token = _token(host, port)
     options = NullOptions(
         chunks=chunks,
         chunk_gap_s=_seconds(chunk_gap, "--chunk-gap"),
@@ -269,8 +277,9 @@ def null(
         stats = await serve_null(
             host=host,
             port=port,
+            token=token,
             options=options,
-            announce=_null_announcer(as_json=announce),
+            announce=_null_announcer(as_json=announce, token=token),
             exit_on_stdin_eof=until_stdin_closes,
         )
         import orjson
@@ -282,6 +291,20 @@ def null(
     _run(serve)
 
 
+def _token(host: str, port: int) -> str | None:
+    """Return what each request has to have; None: only this machine can send any."""
+    import os
+
+    from profiler.cli.observing import Address, server_token
+
+    return server_token(Address(host=host, port=port), "--host", "a mock", os.environ)
+
+
+def _say_token(token: str | None) -> None:
+    if token is not None:
+        typer.echo("Requests need    Authorization: Bearer $AGENT_PROFILER_TOKEN")
+
+
 def _seconds(text: str, option: str) -> float:
     from profiler.workload.units import duration_s
 
@@ -291,7 +314,7 @@ def _seconds(text: str, option: str) -> float:
         raise UsageError(str(exc), where=option, fix="Write it like 100ms or 2s") from exc
 
 
-def _null_announcer(*, as_json: bool) -> "Callable[[NullUrls], None]":
+def _null_announcer(*, as_json: bool, token: str | None) -> "Callable[[NullUrls], None]":
     def announce(urls: "NullUrls") -> None:
         if as_json:
             import orjson
@@ -300,6 +323,7 @@ def _null_announcer(*, as_json: bool) -> "Callable[[NullUrls], None]":
             return
         typer.echo(f"null server  {urls.url}   (openai-chat)")
         typer.echo(f"             {urls.stats}   (its own figures)")
+        _say_token(token)
         typer.echo("Ctrl-C ends it.")
 
     return announce
@@ -342,7 +366,7 @@ def _tool_time(text: str) -> tuple[str, float]:
     return name, seconds
 
 
-def _announcer(*, as_json: bool) -> "Callable[[MockUrls], None]":
+def _announcer(*, as_json: bool, token: str | None) -> "Callable[[MockUrls], None]":
     def announce(urls: "MockUrls") -> None:
         if as_json:
             import orjson
@@ -354,6 +378,7 @@ def _announcer(*, as_json: bool) -> "Callable[[MockUrls], None]":
             typer.echo(f"            {urls.chat}   (http-json)")
         if urls.llm is not None:
             typer.echo(f"mock LLM    {urls.llm}")
+        _say_token(token)
         typer.echo("Ctrl-C ends it.")
 
     return announce

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from profiler.workload.model import Workload
 
 TOKEN_VARIABLE = "AGENT_PROFILER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
+OTLP_HEADERS = "authorization=Bearer%20$AGENT_PROFILER_TOKEN"
+"""What an exporter is given for a receiver with a token: a space is %20 in this variable."""
 LOOPBACK = "127.0.0.1"
 DEFAULT_GRACE_S = 6.0
 _HIGHEST_PORT = 65_535
@@ -30,12 +32,9 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        from ipaddress import ip_address
+        from profiler.admission import is_loopback
 
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -45,13 +44,15 @@ class Address:
 class Observing:
     """What watches. `upstream` is None where the mock LLM is to be the provider.
 
-    `token` is what a gateway beyond loopback asks for. `state` may hold passwords.
+    `token` is what a gateway beyond loopback asks for, `otlp_token` what the receiver does. `state`
+    may hold passwords.
     """
 
     gateway: Address | None = None
     upstream: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     otlp: Address | None = None
+    otlp_token: str | None = field(default=None, repr=False)
     otlp_grpc: int | None = None
     grace_s: float = DEFAULT_GRACE_S
     state: tuple[str, ...] = ()
@@ -112,11 +113,15 @@ def observing_of(
         fix = "Add --gateway: it is what reads the markers"
         raise UsageError("--tag-interactions has no use without --gateway", fix=fix)
     address = None if gateway is None else address_of(gateway, "--gateway")
+    receiver = None if otlp is None else address_of(otlp, "--otlp")
     return Observing(
         gateway=address,
         upstream=upstream,
         token=None if address is None else token_for(address, "--gateway", environ),
-        otlp=None if otlp is None else address_of(otlp, "--otlp"),
+        otlp=receiver,
+        otlp_token=None
+        if receiver is None
+        else server_token(receiver, "--otlp", "an OTLP receiver", environ),
         otlp_grpc=otlp_grpc,
         grace_s=DEFAULT_GRACE_S
         if otlp_grace is None
@@ -196,12 +201,33 @@ def token_for(address: Address, option: str, environ: Mapping[str, str]) -> str 
     """
     if address.is_loopback:
         return None
-    token = environ.get(TOKEN_VARIABLE)
+    return _token(address, option, "a gateway", TOKEN_VARIABLE, environ)
+
+
+def server_token(
+    address: Address, option: str, what: str, environ: Mapping[str, str]
+) -> str | None:
+    """Return the token that a server of ours there, but for a gateway, asks for; None: none.
+
+    Raises `UsageError` where others can reach it and there is no token, or none that can be used.
+    """
+    if address.is_loopback:
+        return None
+    from profiler.admission import SERVER_TOKEN_VARIABLE, checked_token
+
+    token = _token(address, option, what, SERVER_TOKEN_VARIABLE, environ)
+    return checked_token(token, SERVER_TOKEN_VARIABLE)
+
+
+def _token(
+    address: Address, option: str, what: str, variable: str, environ: Mapping[str, str]
+) -> str:
+    token = environ.get(variable)
     if not token:
         raise UsageError(
-            f"a gateway that others can reach ({address}) needs a token",
+            f"{what} that others can reach ({address}) needs a token",
             where=option,
-            fix=f"Set {TOKEN_VARIABLE}, or listen on {LOOPBACK}",
+            fix=f"Set {variable}, or listen on {LOOPBACK}",
         )
     remember(token)
     return token

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from profiler.cli.observing import with_variable
+from profiler.cli.observing import OTLP_HEADERS, with_variable
 from profiler.clock import ClockAnchor
 from profiler.measure.tokens import TokenCounter
 from profiler.observers.in_flight import InFlight
@@ -112,10 +112,13 @@ class Watching:
                         host=observing.otlp.host,
                         port=observing.otlp.port,
                         grpc_port=observing.otlp_grpc,
+                        token=observing.otlp_token,
                         hold_s=observing.grace_s,
                     )
                 )
                 self._say(f"OTLP: OTEL_EXPORTER_OTLP_ENDPOINT={receiver.url}")
+                if observing.otlp_token is not None:
+                    self._say(f"OTLP: OTEL_EXPORTER_OTLP_HEADERS={OTLP_HEADERS}")
             async with _probing(observing.state, record):
                 yield
             if self._gateway is not None:

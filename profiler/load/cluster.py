@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 from concurrent.futures import Executor, Future
@@ -15,6 +14,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from profiler.admission import is_loopback
 from profiler.errors import UsageError
 from profiler.load.conductor import LOOPBACK
 
@@ -106,14 +106,6 @@ def host_of(scheduler: str) -> str:
             fix="Write it like tcp://10.0.0.5:8786",
         )
     return parts.hostname
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine alone, as others cannot reach it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def local_address(towards: str) -> str:

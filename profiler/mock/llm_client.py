@@ -70,11 +70,16 @@ class LlmBrokenError(Exception):
 class LlmClient:
     """Calls one LLM. `async with` it: closing closes its connections."""
 
-    def __init__(self, url: str, *, timeout_s: float, retries: int, stream: bool) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float, retries: int, stream: bool, token: str | None = None
+    ) -> None:
         self._url = f"{url.rstrip('/')}/chat/completions"
         self._timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
         self._retries = retries
         self._stream = stream
+        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if token is not None:
+            self._headers["authorization"] = f"Bearer {token}"
         # Made once: reading the certificates takes 30 ms, and plain HTTP needs none.
         self._tls = (
             ssl.create_default_context()
@@ -111,7 +116,7 @@ class LlmClient:
             limits=limits,
             trust_env=False,
             verify=self._tls,
-            headers={"content-type": "application/json", "accept-encoding": "identity"},
+            headers=self._headers,
         )
 
     async def call(

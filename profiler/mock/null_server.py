@@ -13,6 +13,7 @@ it. Every path is answered alike.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from profiler.clock import monotonic_ns, seconds_to_ns
+from profiler.admission import checked_opening, is_bearer, split_token
+from profiler.clock import NS_PER_S, monotonic_ns, seconds_to_ns
 from profiler.mock.alarm import Alarm
 from profiler.mock.null_answers import NullAnswers, plain_json, refusal
 from profiler.serving import bind, plain_errors, stop_event, url_of
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 LOCALHOST = "127.0.0.1"
 MOST_HEAD_BYTES = 65_536
 MOST_BODY_BYTES = 64 * 1024 * 1024
+MOST_CONNECTIONS = 16_384
+SILENCE_S = 120.0
+_SWEEP_S = 30.0
 _MOST_ERROR_US = 100_000
 _BACKLOG = 4096
 _ASKS_FOR_STREAM = (b'"stream":true', b'"stream": true')
@@ -108,7 +113,8 @@ class NullStats:
 class _Server:
     """What the connections share."""
 
-    def __init__(self, options: NullOptions) -> None:
+    def __init__(self, options: NullOptions, token: str | None) -> None:
+        self.token = None if token is None else token.encode("ascii")
         ttft_s = options.delay_s if options.ttft_s is None else options.ttft_s
         self.answers = NullAnswers.of(options.chunks)
         self.delay_ns = seconds_to_ns(options.delay_s)
@@ -116,7 +122,7 @@ class _Server:
         self.gap_ns = seconds_to_ns(options.chunk_gap_s)
         self.stats = NullStats()
         self.alarm = Alarm()
-        self.open: set[asyncio.Transport] = set()
+        self.open: set[_Connection] = set()
 
 
 class _Refused(Exception):  # noqa: N818 - a verdict on a request, never seen outside
@@ -154,6 +160,18 @@ def _content_length(head: bytes) -> int:
     return length
 
 
+def _has_token(head: bytes, token: bytes) -> bool:
+    line, *headers = head.split(b"\r\n")
+    given, _ = split_token(b" ".join(line.split(b" ")[1:2]))
+    if given is not None and hmac.compare_digest(given, token):
+        return True
+    named = (header.partition(b":") for header in headers)
+    return any(
+        name.lower() == b"authorization" and is_bearer(value.strip(), token)
+        for name, _, value in named
+    )
+
+
 class _Connection(asyncio.Protocol):
     """One client. Reads on only when what it read before is answered."""
 
@@ -163,18 +181,29 @@ class _Connection(asyncio.Protocol):
         self._needed = 0
         self._is_busy = False
         self._is_closing = False
+        self._heard_ns = monotonic_ns()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._server.stats.connections += 1
-        self._server.open.add(self._transport)
+        self._server.open.add(self)
+        if len(self._server.open) > MOST_CONNECTIONS:
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whoever ended it
         self._is_closing = True
-        self._server.open.discard(self._transport)
+        self._server.open.discard(self)
+
+    def abort(self) -> None:
+        """Hang up."""
+        self._transport.abort()
+
+    def is_silent(self, at_ns: int) -> bool:
+        """Say whether the client owes a request, or the rest of one, for too long."""
+        return not self._is_busy and at_ns - self._heard_ns > SILENCE_S * NS_PER_S
 
     def data_received(self, data: bytes) -> None:
-        received_ns = monotonic_ns()
+        self._heard_ns = received_ns = monotonic_ns()
         self._buffer = self._buffer + data if self._buffer else data
         if len(self._buffer) >= self._needed and not self._is_busy:
             self._serve(received_ns)
@@ -209,6 +238,9 @@ class _Connection(asyncio.Protocol):
             if len(buffer) - start > MOST_HEAD_BYTES:
                 raise _Refused("431 Request Header Fields Too Large")
             return None
+        token = self._server.token
+        if token is not None and not _has_token(buffer[start : head_end + 2], token):
+            raise _Refused("401 Unauthorized")
         request = _Request(buffer, start, head_end)
         if request.end > len(buffer):
             self._needed = request.end - start  # what is before `start` leaves the buffer
@@ -277,10 +309,18 @@ class _Connection(asyncio.Protocol):
 
 @asynccontextmanager
 async def running_null(
-    *, host: str = LOCALHOST, port: int = 0, options: NullOptions | None = None
+    *,
+    host: str = LOCALHOST,
+    port: int = 0,
+    token: str | None = None,
+    options: NullOptions | None = None,
 ) -> AsyncIterator[tuple[NullUrls, NullStats]]:
-    """Run the null server. Port 0 takes a free one. Raises `UsageError` for one that is taken."""
-    shared = _Server(options if options is not None else NullOptions())
+    """Run the null server. Port 0 takes a free one. With a `token` each request has to have it.
+
+    Raises `UsageError` for a port that is taken, and for a host beyond loopback without a token.
+    """
+    checked_opening(host, token, "null server")
+    shared = _Server(options if options is not None else NullOptions(), token)
     bound = bind(host, port)
     base, stats = url_of(bound, host), shared.stats
     server = await asyncio.get_running_loop().create_server(
@@ -289,19 +329,30 @@ async def running_null(
     with plain_errors():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(shared.alarm.run)
+            tasks.start_soon(_sweep, shared)
             try:
                 yield NullUrls(url=f"{base}/v1/chat/completions", stats=f"{base}/stats"), stats
             finally:
                 server.close()
-                for transport in list(shared.open):
-                    transport.abort()
+                for connection in list(shared.open):
+                    connection.abort()
                 tasks.cancel_scope.cancel()
+
+
+async def _sweep(server: _Server) -> None:
+    """Hang up on clients that are silent: a timer for each would cost every request."""
+    while True:
+        await anyio.sleep(_SWEEP_S)
+        now_ns = monotonic_ns()
+        for connection in [one for one in server.open if one.is_silent(now_ns)]:
+            connection.abort()
 
 
 async def serve_null(
     *,
     host: str = LOCALHOST,
     port: int = 0,
+    token: str | None = None,
     options: NullOptions | None = None,
     announce: Callable[[NullUrls], None] | None = None,
     exit_on_stdin_eof: bool = False,
@@ -310,7 +361,7 @@ async def serve_null(
     """Serve until a signal, or the end of standard input if so asked; return its figures."""
     async with (
         stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
-        running_null(host=host, port=port, options=options) as (urls, stats),
+        running_null(host=host, port=port, token=token, options=options) as (urls, stats),
     ):
         if announce is not None:
             announce(urls)

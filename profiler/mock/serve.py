@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from profiler.admission import admitting
 from profiler.mock.agent import Agent
 from profiler.mock.agent_http import agent_app
 from profiler.mock.chat import Counters
@@ -81,6 +82,7 @@ async def running_mocks(
     *,
     host: str = LOCALHOST,
     port: int = 0,
+    token: str | None = None,
     llm_port: int = 0,
     llm_url: str | None = None,
     conversations: Sequence[Path] = (),
@@ -94,7 +96,8 @@ async def running_mocks(
 
     With `llm_url` (an OpenAI base URL: a gateway, a provider) the agent calls that one, and no mock
     LLM is run. `buckets` are its metrics'. `faults` are injected into both. Port 0 takes a free
-    one. Raises `UsageError` for a port that is taken.
+    one. A `token` is wanted of each request, to either. Raises `UsageError` for a port that is
+    taken, and for a host beyond loopback without a token.
     """
     options = agent if agent is not None else AgentOptions()
     async with AsyncExitStack() as stack:
@@ -111,13 +114,14 @@ async def running_mocks(
                 truth=log,
             )
             own_llm = await stack.enter_async_context(
-                _serving(server.app, host, llm_port, plan=faults, of="llm", truth=log)
+                _serving(server.app, host, llm_port, token, plan=faults, of="llm", truth=log)
             )
         client = LlmClient(
             llm_url if llm_url is not None else f"{own_llm}/v1",
             timeout_s=options.llm_timeout_s,
             retries=options.llm_retries,
             stream=options.llm_stream,
+            token=token if llm_url is None else None,
         )
         await stack.enter_async_context(client)
         pace = Pace(options.speed)
@@ -131,7 +135,7 @@ async def running_mocks(
         )
         app = agent_app(mock_agent, log, _slots(options), buckets)
         url = await stack.enter_async_context(
-            _serving(app, host, port, plan=faults, of="agent", truth=log)
+            _serving(app, host, port, token, plan=faults, of="agent", truth=log)
         )
         yield MockUrls(agent=url, llm=f"{own_llm}/v1" if own_llm is not None else None)
 
@@ -141,6 +145,7 @@ async def running_llm(
     *,
     host: str = LOCALHOST,
     port: int = 0,
+    token: str | None = None,
     conversations: Sequence[Path] = (),
     llm: LlmOptions | None = None,
     truth: Path | None = None,
@@ -159,7 +164,7 @@ async def running_llm(
             truth=log,
         )
         url = await stack.enter_async_context(
-            _serving(server.app, host, port, plan=faults, of="llm", truth=log)
+            _serving(server.app, host, port, token, plan=faults, of="llm", truth=log)
         )
         yield MockUrls(agent=None, llm=f"{url}/v1")
 
@@ -168,6 +173,7 @@ async def serve_mocks(
     *,
     host: str = LOCALHOST,
     port: int = 0,
+    token: str | None = None,
     llm_port: int = 0,
     llm_url: str | None = None,
     conversations: Sequence[Path] = (),
@@ -190,6 +196,7 @@ async def serve_mocks(
         running_mocks(
             host=host,
             port=port,
+            token=token,
             llm_port=llm_port,
             llm_url=llm_url,
             conversations=conversations,
@@ -209,6 +216,7 @@ async def serve_llm(
     *,
     host: str = LOCALHOST,
     port: int = 0,
+    token: str | None = None,
     conversations: Sequence[Path] = (),
     llm: LlmOptions | None = None,
     truth: Path | None = None,
@@ -221,7 +229,13 @@ async def serve_llm(
     async with (
         stop_event(signals=handle_signals, stdin_eof=exit_on_stdin_eof) as stop,
         running_llm(
-            host=host, port=port, conversations=conversations, llm=llm, truth=truth, faults=faults
+            host=host,
+            port=port,
+            token=token,
+            conversations=conversations,
+            llm=llm,
+            truth=truth,
+            faults=faults,
         ) as urls,
     ):
         if announce is not None:
@@ -233,6 +247,7 @@ def _serving(
     app: ASGIApp,
     host: str,
     port: int,
+    token: str | None,
     *,
     plan: FaultPlan | None,
     of: str,
@@ -241,9 +256,10 @@ def _serving(
     """Serve a mock's application, with the faults that are planned for it."""
     faults = () if plan is None else plan.agent if of == "agent" else plan.llm
     if plan is None or not faults:
-        return listening(app, host, port)
+        return listening(admitting(app, host, token, where="mock"), host, port)
     faulty = Faulty(app, Draw(faults, seed=plan.seed, of=of), of=of, truth=truth)
-    return listening(faulty, host, port, protocol=FaultyConnection, tend=faulty.refuse)
+    admitted = admitting(faulty, host, token, where="mock")
+    return listening(admitted, host, port, protocol=FaultyConnection, tend=faulty.refuse)
 
 
 def _slots(options: AgentOptions) -> Slots | None:

@@ -19,6 +19,7 @@ from profiler.clock import monotonic_ns
 from profiler.errors import UsageError
 from profiler.measure.journal import read_journal
 from profiler.measure.records import Interaction, Outcome
+from profiler.mock import null_server
 from profiler.mock.alarm import Alarm
 from profiler.mock.null_answers import NullAnswers
 from profiler.mock.null_server import NullOptions, NullStats, running_null
@@ -322,3 +323,18 @@ def test_a_run_against_it_finds_every_interaction_and_its_tokens(tmp_path):
     assert done.returncode in {0, 4}  # 4: a busy machine
     assert [r.outcome for r in records] == [Outcome.OK] * 12
     assert {r.usage.output_tokens for r in records} == {5}
+
+
+async def test_who_is_silent_or_one_too_many_is_hung_up_on(monkeypatch):
+    monkeypatch.setattr(null_server, "SILENCE_S", 0.0)
+    monkeypatch.setattr(null_server, "_SWEEP_S", 0.05)
+    monkeypatch.setattr(null_server, "MOST_CONNECTIONS", 1)
+    async with running_null() as (urls, _):
+        port = int(urls.stats.rpartition("/")[0].rpartition(":")[2])
+        async with asyncio.timeout(20):
+            silent, first = await asyncio.open_connection("127.0.0.1", port)
+            other, second = await asyncio.open_connection("127.0.0.1", port)
+            for reader, writer in ((silent, first), (other, second)):
+                with contextlib.suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+                writer.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
+from profiler.admission import checked_token, is_loopback
 from profiler.clock import monotonic_ns
 from profiler.endpoints.http import proxy_for
 from profiler.endpoints.transport import LeanTransport
 from profiler.errors import UsageError
 from profiler.observers.gateway.proxy import TIMEOUT_S, Proxy
 from profiler.observers.gateway.recording import Recording
-from profiler.observers.gateway.upstream import Upstream, checked_token
+from profiler.observers.gateway.upstream import Upstream
 from profiler.serving import GRACE_S, listening, plain_errors
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ async def running_gateway(
     """
     target = Upstream.of(upstream)
     if token is not None:
-        checked_token(token)
+        checked_token(token, "gateway")
     elif not is_loopback(host):
         raise UsageError(
             f"a gateway on {host} can be used by others, with the agent's keys",
@@ -146,16 +146,6 @@ def _transport(upstream: str, clock: MonotonicNs) -> httpx.AsyncBaseTransport:
     if proxy is None:
         return LeanTransport(clock=clock)
     return httpx.AsyncHTTPTransport(proxy=proxy, limits=httpx.Limits(max_connections=None))
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach what listens there."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager

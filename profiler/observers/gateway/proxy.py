@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
+from profiler.admission import split_token
 from profiler.endpoints.failures import classify
 from profiler.measure.records import Outcome
 from profiler.observers.gateway.apis import CHAT, api_for
@@ -22,7 +23,6 @@ from profiler.observers.gateway.recording import object_of
 from profiler.observers.gateway.upstream import (
     request_headers,
     response_headers,
-    split_token,
     with_readable_coding,
 )
 from profiler.observers.gateway.usage_chunk import UsageChunkFilter, asking_for_usage

@@ -12,7 +12,6 @@ URLs are the gateway's with and without `/v1`. So, with the upstream's path P:
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import httpx
@@ -34,8 +33,6 @@ _HOP_BY_HOP = frozenset(
 _NOT_SENT = _HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 _DECODABLE = frozenset({"gzip", "deflate", "identity"} | ({"br"} if has_brotli() else set()))
 _VERSION = b"/v1"
-_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,256}")
-_TOKEN_PREFIX = b"/t/"
 
 
 @value
@@ -126,25 +123,6 @@ def can_decode(content_encoding: str) -> bool:
     """Say whether all codings of an answer can be undone."""
     codings = (coding.strip().lower() for coding in content_encoding.split(","))
     return all(coding in _DECODABLE or not coding for coding in codings)
-
-
-def checked_token(token: str) -> str:
-    """Return a token that can stand in a URL. Raises `UsageError`, which does not quote it."""
-    if not _TOKEN.fullmatch(token):
-        raise UsageError(
-            "the gateway's token cannot be used",
-            where="gateway",
-            fix="Take 16 to 256 letters, digits and . _ ~ -",
-        )
-    return token
-
-
-def split_token(path: bytes) -> tuple[bytes | None, bytes]:
-    """Return the token that a path begins with (`/t/TOKEN/...`), and the path without it."""
-    if not path.startswith(_TOKEN_PREFIX):
-        return None, path
-    token, separator, rest = path[len(_TOKEN_PREFIX) :].partition(b"/")
-    return token, separator + rest
 
 
 def _unusable(why: str) -> UsageError:

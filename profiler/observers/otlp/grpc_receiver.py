@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from profiler.admission import REFUSAL, checked_opening, is_bearer
 from profiler.errors import UsageError
 from profiler.observers.otlp.decode import MAX_BYTES, RefusedError, too_large
 from profiler.observers.otlp.http_receiver import success
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from profiler.observers.otlp.intake import Intake
 
@@ -22,12 +23,20 @@ _MAX_RECEIVED = 4 * MAX_BYTES
 
 @asynccontextmanager
 async def serving(
-    intake: Intake, host: str, port: int, max_bytes: int = MAX_BYTES
+    intake: Intake,
+    host: str,
+    port: int,
+    max_bytes: int = MAX_BYTES,
+    *,
+    token: str | None = None,
 ) -> AsyncIterator[str]:
     """Serve OTLP over gRPC on the running event loop; yields `host:port`.
 
-    Raises `UsageError` where `grpcio` is not installed or the port is taken.
+    With a `token` each call has it in its metadata, as `authorization: Bearer TOKEN`. Raises
+    `UsageError` where `grpcio` is not installed, the port is taken, or the host is beyond loopback
+    and there is no token.
     """
+    checked_opening(host, token, "OTLP over gRPC")
     try:
         import grpc  # noqa: PLC0415 - an extra
         import grpc.aio  # noqa: PLC0415
@@ -58,13 +67,14 @@ async def serving(
         return export
 
     server = grpc.aio.server(
+        interceptors=() if token is None else (_asking_for(token, intake.no_token),),
         options=[
             ("grpc.max_receive_message_length", _MAX_RECEIVED),
             ("grpc.so_reuseport", 0),
             ("grpc.max_concurrent_streams", 256),
             ("grpc.max_metadata_size", 64 * 1024),
             ("grpc.max_connection_idle_ms", 300_000),
-        ]
+        ],
     )
     exports = {
         _SERVICE.format("trace", "Trace"): traces,
@@ -89,3 +99,28 @@ async def serving(
         yield f"{name}:{bound}"
     finally:
         await server.stop(_GRACE_S)
+
+
+def _asking_for(token: str, refused: Callable[[], None]) -> Any:
+    """Return what lets calls through that have the token; of the others no message is read."""
+    import grpc  # noqa: PLC0415 - an extra, which is there when this is called
+    import grpc.aio  # noqa: PLC0415
+
+    wanted = token.encode("ascii")
+
+    async def refuse(_messages: Any, context: Any) -> None:
+        refused()
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, REFUSAL)
+
+    class Asking(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+        async def intercept_service(self, continuation: Any, details: Any) -> Any:
+            for name, value in details.invocation_metadata or ():
+                if name == "authorization" and is_bearer(_bytes(value), wanted):
+                    return await continuation(details)
+            return grpc.stream_unary_rpc_method_handler(refuse)
+
+    return Asking()
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()

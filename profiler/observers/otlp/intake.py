@@ -62,6 +62,10 @@ class Intake:
         """Count a request with logs or metrics."""
         self._collector.notes.add(f"{signal}_ignored")
 
+    def no_token(self) -> None:
+        """Count a request without the receiver's token."""
+        self._collector.notes.add("no_token")
+
     def refused(self, error: RefusedError) -> None:
         """Count a request that was not taken."""
         self._collector.notes.add(error.kind, example=f"First: {error.message}")

@@ -36,6 +36,8 @@ MEANINGS = {
     "malformed": "requests that could not be read",
     "too_large": "requests above the limit of size",
     "wrong_type": "requests in a format that is not OTLP",
+    "no_token": "requests without the receiver's token, refused: set"
+    " OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN for the agent",
     "logs_ignored": "requests with logs: taken and not read",
     "metrics_ignored": "requests with metrics: taken and not read",
 }

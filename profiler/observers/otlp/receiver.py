@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from profiler.admission import admitting
 from profiler.clock import monotonic_ns
 from profiler.observers.otlp import grpc_receiver, http_receiver
 from profiler.observers.otlp.collector import Collector
@@ -53,25 +54,28 @@ async def running_receiver(
     host: str = "127.0.0.1",
     port: int = 4318,
     grpc_port: int | None = None,
+    token: str | None = None,
     clock: MonotonicNs = monotonic_ns,
     hold_s: float = GRACE_S,
 ) -> AsyncIterator[Receiver]:
     """Receive OTLP while the block runs; records go to `record(*records)`, on this event loop.
 
     Complete interactions are written `hold_s` after their end, the others by `drain`. Ports may be
-    0; without `grpc_port` there is no gRPC. Raises `UsageError` for a port that is taken.
+    0; without `grpc_port` there is no gRPC. With a `token` only who sends it is listened to. Raises
+    `UsageError` for a port that is taken, and for a host beyond loopback without a token.
     """
     collector = Collector(
         record=record, in_flight=in_flight, anchor=anchor, clock=clock, hold_s=hold_s
     )
     intake = Intake(collector)
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(
-            listening(http_receiver.application(intake), host, port)
+        app = admitting(
+            http_receiver.application(intake), host, token, where="OTLP", refused=intake.no_token
         )
+        url = await stack.enter_async_context(listening(app, host, port))
         grpc_address = None
         if grpc_port is not None:
             grpc_address = await stack.enter_async_context(
-                grpc_receiver.serving(intake, host, grpc_port)
+                grpc_receiver.serving(intake, host, grpc_port, token=token)
             )
         yield Receiver(collector, url, grpc_address)

@@ -6,10 +6,8 @@ from profiler.errors import UsageError
 from profiler.observers.gateway.upstream import (
     Upstream,
     can_decode,
-    checked_token,
     request_headers,
     response_headers,
-    split_token,
     with_readable_coding,
 )
 
@@ -121,17 +119,3 @@ def test_codings_that_can_be_undone():
     assert can_decode("")
     assert can_decode("gzip, deflate")
     assert not can_decode("zstd")
-
-
-def test_the_token_is_the_paths_beginning():
-    assert split_token(b"/t/secret/v1/models") == (b"secret", b"/v1/models")
-    assert split_token(b"/v1/models") == (None, b"/v1/models")
-    assert split_token(b"/t/secret") == (b"secret", b"")
-
-
-@pytest.mark.parametrize("token", ["short", "with/slash/in/it/and/long", "ü" * 20, ""])
-def test_a_token_has_to_stand_in_a_url(token):
-    with pytest.raises(UsageError) as caught:
-        checked_token(token)
-    if token:
-        assert token not in str(caught.value)
