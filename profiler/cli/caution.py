@@ -72,6 +72,9 @@ def show(intent: Intent) -> None:
     typer.echo(f"Dry run of {intent.workload.name}: nothing is sent or written")
     for name, text in intent.facts():
         typer.echo(f"  {name:<10} {text}")
+    url = intent.workload.target.url
+    if url is not None and is_beyond(url):
+        typer.echo("  asks       first, for this is beyond this machine: --yes answers")
 
 
 def check_saving(

@@ -71,6 +71,8 @@ class Intent:
                     yield name, text
             tokens, spend = self._least(seen)
         hidden = ", ".join(f"{name}: ***" for name in target["headers"])
+        if workload.load.ramp_up_s and workload.load.users:
+            yield "begins", _pace(workload)
         yield "headers", hidden or "none of your own"
         yield "tokens", tokens
         yield "spend", spend

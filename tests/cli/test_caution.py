@@ -104,6 +104,14 @@ def test_a_name_that_nobody_knows_is_said_to_be_unless_a_proxy_may_know_it(
         caution.ask(intent(workload("http://agent.test/")), yes=False)
 
 
+@pytest.mark.parametrize("url", [BEYOND, "http://127.0.0.1:9/"])
+def test_a_dry_run_says_how_users_begin_and_whether_it_will_be_asked_for(workload, capsys, url):
+    caution.show(intent(caution.gently(workload(url))))
+    said = capsys.readouterr().out
+    for line in ("4 users within 400 ms", "--yes answers"):
+        assert (line in said) is (url == BEYOND)
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_on_a_terminal_it_is_asked(workload, monkeypatch, answer, capsys):
     monkeypatch.setattr("profiler.cli.init_asking.is_terminal", lambda: True)
