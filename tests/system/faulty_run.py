@@ -24,7 +24,7 @@ from typing import Any
 import anyio
 
 from profiler.cli.app import main
-from profiler.endpoints.http import LeanCaller
+from profiler.endpoints.http import HttpxCaller, LeanCaller
 from profiler.load.event_loop import has_uvloop
 
 JUMP_S = 3600
@@ -52,18 +52,23 @@ def watch_memory(sizes: list[int], ended: threading.Event) -> None:
         sizes.append(pages * _PAGE_BYTES)
 
 
-def run(arguments: list[str]) -> dict[str, Any]:
-    left: list[str] = []
-    close = LeanCaller.aclose
+def look_at_the_end_of(caller: type[LeanCaller | HttpxCaller], left: list[str]) -> None:
+    """Note which tasks there are when a caller has closed: the run's last act."""
+    close = caller.aclose
 
-    async def aclose(caller: LeanCaller) -> None:
-        """Close, then note which tasks there are beside this one: the run's last act."""
-        await close(caller)
+    async def aclose(one: Any) -> None:
+        await close(one)
         left.extend(
             repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()
         )
 
-    LeanCaller.aclose = aclose  # type: ignore[method-assign, assignment]
+    caller.aclose = aclose  # type: ignore[method-assign, assignment]
+
+
+def run(arguments: list[str]) -> dict[str, Any]:
+    left: list[str] = []
+    for caller in (LeanCaller, HttpxCaller):
+        look_at_the_end_of(caller, left)
     time.time = jumping(time.time, JUMP_S)
     time.time_ns = jumping(time.time_ns, JUMP_S * 10**9)
     # The first event loop of a process opens a pipe that stays: libuv's own, for signals.
