@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 WORKLOAD ?= scenarios/airline.yaml
 
-.PHONY: profile test test-long fuzz lint agents compiled format benchmark soak monitoring-demo schema clean help \
+.PHONY: profile test test-long fuzz audit wheel lint agents compiled format benchmark soak monitoring-demo schema clean help \
   example-plan
 
 profile: $(INSTALLED)  ## Replay the airline workload on the mock agent and print the profile
@@ -23,6 +23,17 @@ test-long: $(INSTALLED)  ## Run the further forms of system tests that `make tes
 fuzz: $(INSTALLED)  ## Fuzz all that parses what others send (SECONDS=20 for each target; TARGETS="sse har"...)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.with_atheris --seconds $(or $(SECONDS),20) $(TARGETS)
+
+audit:  ## Ask the package index for known vulnerabilities of what CI tests with (needs the internet)
+	test -x .venv-audit/bin/pip-audit || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	# Strict: what could not be looked up is a failure, and not clean.
+	.venv-audit/bin/pip-audit --strict --progress-spinner off --vulnerability-service pypi \
+	  --disable-pip --no-deps --requirement requirements-dev.lock
+
+wheel: $(INSTALLED)  ## Build the wheel in dist/: the same bytes from the same commit
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -t wheel -d dist
+	sha256sum dist/*.whl
 
 lint: $(INSTALLED)  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -67,7 +78,7 @@ $(INSTALLED): pyproject.toml requirements-dev.lock
 	touch $@
 
 clean:  ## Remove what can be made again
-	rm -rf $(VENV) .fuzz $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) .venv-audit dist .fuzz $(VENV)-agents* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage .coverage.*
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
