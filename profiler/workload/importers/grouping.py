@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from contextlib import ExitStack
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +24,16 @@ MOST_BYTES = 16 * 2**20
 _BUFFER_BYTES = 64 * 2**10
 _MOST_LEVELS = 4
 _HEAD = struct.Struct("<II")
+_SHORT_KEY = 128
+
+
+def _part(key: bytes, level: int) -> int:
+    digest = blake2b(key, digest_size=4, person=b"level-%d" % level).digest()
+    return int.from_bytes(digest) % PARTS
+
+
+_recent_part = lru_cache(4096)(_part)
+"""What belongs together rarely stands far apart."""
 
 
 class Groups:
@@ -54,12 +65,10 @@ class Groups:
 
     def add(self, key: bytes, record: bytes) -> None:
         """Take a record."""
-        digest = blake2b(key, digest_size=4, person=b"level-%d" % self._level).digest()
-        number = int.from_bytes(digest) % PARTS
+        part = _recent_part if len(key) <= _SHORT_KEY else _part
+        number = part(key, self._level)
         buffer = self._buffers[number]
-        buffer += _HEAD.pack(len(key), len(record))
-        buffer += key
-        buffer += record
+        buffer += b"".join((_HEAD.pack(len(key), len(record)), key, record))
         self._sizes[number] += _HEAD.size + len(key) + len(record)
         if len(buffer) >= _BUFFER_BYTES:
             self._file(number).write(buffer)
