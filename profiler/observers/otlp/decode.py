@@ -7,7 +7,6 @@ left out and counted. Names and encodings: the OpenTelemetry Protocol specificat
 from __future__ import annotations
 
 import zlib
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -32,7 +31,6 @@ _MAX_DEPTH = 16
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 _TRACE_HEX, _SPAN_HEX = 32, 16
 _MAX_TIME_NS = 1 << 63
-_MEMBERS = 64
 
 
 class RefusedError(Exception):
@@ -317,7 +315,7 @@ def _integer(node: Any) -> int:
 
 def _json_member(enum: type[_Enum], node: Any, prefix: str) -> _Enum:
     if node is None:
-        return _member(enum, 0)
+        return enum(0)
     if isinstance(node, str) and not node.lstrip("-").isdigit():
         return enum.__members__.get(node.removeprefix(prefix), enum(0))
     return _member(enum, _integer(node))
@@ -370,7 +368,6 @@ def _remote(flags: int) -> bool | None:
     return bool(flags & _IS_REMOTE) if flags & _HAS_IS_REMOTE else None
 
 
-@lru_cache(_MEMBERS)
 def _member(enum: type[_Enum], number: int) -> _Enum:
     try:
         return enum(number)

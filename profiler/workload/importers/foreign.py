@@ -79,6 +79,14 @@ def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
         return []
     found: list[Message] = []
     for item in value:
+        if (
+            isinstance(item, dict)
+            and len(item) == 2  # noqa: PLR2004 - by far the most: a role and a text
+            and item.get("role") in _TEXT_ROLES
+            and isinstance(item.get("content"), str)
+        ):
+            found.append(item)
+            continue
         if isinstance(item, dict) and (usual := _usual(item)) is not None:
             found.append(usual)
             continue
@@ -95,13 +103,11 @@ def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
 
 
 def _usual(item: dict[str, Any]) -> Message | None:
-    """Return what `_converted` would of OpenAI's own text messages, calls and results, but sooner.
+    """Return what `_converted` would of OpenAI's own tool calls and results, but sooner.
 
-    They are by far the most. None for all others.
+    None for all others.
     """
     role, content = item.get("role"), item.get("content")
-    if len(item) == 2:  # noqa: PLR2004 - no key but these
-        return item if role in _TEXT_ROLES and isinstance(content, str) else None
     if role == "tool":
         call_id = item.get("tool_call_id")
         if item.keys() == _TOLD and isinstance(content, str) and isinstance(call_id, str):

@@ -46,7 +46,8 @@ class Groups:
         self.dropped = 0
         self._most = most_bytes
         self._level = level
-        self._buffers = [bytearray() for _ in range(PARTS)]
+        self._buffers: list[list[bytes]] = [[] for _ in range(PARTS)]
+        self._buffered = [0] * PARTS
         self._sizes = [0] * PARTS
         self._files: dict[int, BinaryIO] = {}
         self._open = ExitStack()
@@ -68,11 +69,15 @@ class Groups:
         part = _recent_part if len(key) <= _SHORT_KEY else _part
         number = part(key, self._level)
         buffer = self._buffers[number]
-        buffer += b"".join((_HEAD.pack(len(key), len(record)), key, record))
-        self._sizes[number] += _HEAD.size + len(key) + len(record)
-        if len(buffer) >= _BUFFER_BYTES:
-            self._file(number).write(buffer)
+        buffer.append(_HEAD.pack(len(key), len(record)) + key)
+        buffer.append(record)
+        size = _HEAD.size + len(key) + len(record)
+        self._sizes[number] += size
+        self._buffered[number] += size
+        if self._buffered[number] >= _BUFFER_BYTES:
+            self._file(number).write(b"".join(buffer))
             buffer.clear()
+            self._buffered[number] = 0
 
     def groups(self) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield each key with its records, in the order in which they came."""
@@ -105,14 +110,14 @@ class Groups:
 
     def _records(self, number: int) -> Iterator[tuple[bytes, bytes]]:
         if file := self._files.get(number):
-            file.write(self._buffers[number])
+            file.writelines(self._buffers[number])
             self._buffers[number].clear()
             file.seek(0)
             while head := file.read(_HEAD.size):
                 key, record = _HEAD.unpack(head)
                 yield file.read(key), file.read(record)
             return
-        buffer, at = bytes(self._buffers[number]), 0
+        buffer, at = b"".join(self._buffers[number]), 0
         while at < len(buffer):
             key, record = _HEAD.unpack_from(buffer, at)
             at += _HEAD.size
