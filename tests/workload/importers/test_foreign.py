@@ -124,9 +124,13 @@ def test_roles_that_are_not_known_are_named() -> None:
     assert list(notes) == ["a message of the unknown role 'robot', left out"]
 
 
-ODD = st.sampled_from([None, "", "x", 5, [], {}, [{"type": "text", "text": "t"}]])
-CALLS = st.sampled_from([None, [], [CALL], [5, CALL], [{"name": "f", "input": {"a": 1}}], "x", {}])
-OPENAI = st.fixed_dictionaries(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "", "x", 5, [], {}, [{"type": "text", "text": "t"}]]
+)
+CALLS: st.SearchStrategy[Any] = st.sampled_from(
+    [None, [], [CALL], [5, CALL], [{"name": "f", "input": {"a": 1}}], "x", {}]
+)
+OPENAI: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "system", "assistant", "tool"]), "content": ODD},
     optional={"tool_calls": CALLS, "tool_call_id": ODD},
 )
