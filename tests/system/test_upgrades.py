@@ -16,7 +16,7 @@ DEMAND = ROOT / "docs" / "example-plan" / "demand.yaml"
 
 
 @pytest.fixture(params=VERSIONS, ids=lambda folder: f"version {folder.name}")
-def files(request, tmp_path) -> Path:
+def files(request, tmp_path: Path) -> Path:
     for packed in request.param.glob("*.json.gz"):
         (tmp_path / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
     return tmp_path
