@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from profiler.planner.estimates import Floats
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 CALLS_PER_MINUTE = 4800.0
 """Of the limit; a user has 2 interactions a minute, of one call each."""
