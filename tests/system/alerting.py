@@ -59,5 +59,7 @@ def assert_called_for_by_overload_and_not_before(stage: int, cause: str) -> None
             trigger = trigger_of(plan, stage)
             assert value_of(watching, trigger) < 0.5 * trigger.threshold
         with load(url, *OVERLOAD[stage]):
-            wait_until(lambda: called_for(watching, stage), f"stage {stage} is called for")
+            wait_until(
+                lambda: called_for(watching, stage), f"stage {stage} is called for", every_s=0.2
+            )
         assert watching.query(f"{cause} > 0")
