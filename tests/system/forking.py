@@ -71,7 +71,10 @@ class Forks:
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], timeout_s)[0]:
             raise subprocess.TimeoutExpired("agent-profiler", timeout_s)
-        return int.from_bytes(os.read(self._process.stdout.fileno(), 8), "big", signed=True)
+        told = os.read(self._process.stdout.fileno(), 8)
+        if len(told) != 8:
+            raise RuntimeError("the process that forks has ended")
+        return int.from_bytes(told, "big", signed=True)
 
     def close(self) -> None:
         assert self._process.stdin is not None
