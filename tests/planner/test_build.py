@@ -32,6 +32,7 @@ from tests.profile.journals import interaction, write
 
 Ranged = DemandAtScale | LimitAtScale | StateAtScale | CostAtScale
 ROOT = Path(__file__).parents[2]
+DRAWS = 1000
 LIMITED = {MODEL: {"price": PRICE, "limits": {"requests_per_minute": 1500, "window": "60s"}}}
 RANGED: dict[str, Any] = {
     "users": {
@@ -183,12 +184,12 @@ def test_a_range_that_is_only_of_the_users_is_a_triangle(folder: Path, profile: 
     # high - sqrt((1 - u) (b - a) (b - c)), of a = 400, c = 500, b = 800.
     exact = (400 + (0.05 * 400 * 100) ** 0.5, 800 - (0.05 * 400 * 300) ** 0.5)
     asked = demand(folder, users=RANGED["users"])
-    scale = only(planned(profile, asked, draws=4000))
+    scale = only(planned(profile, asked, draws=DRAWS))
     # A quantile of n draws is off by sqrt(p (1 - p) / n) / density: the densities there are
     # 2 (x - a) / ((b - a) (c - a)) and 2 (b - x) / ((b - a) (b - c)).
     densities = (2 * (exact[0] - 400) / 40_000, 2 * (800 - exact[1]) / 120_000)
     for end in (0, 1):
-        error = (0.05 * 0.95 / 4000) ** 0.5 / densities[end]
+        error = (0.05 * 0.95 / DRAWS) ** 0.5 / densities[end]
         assert abs(scale.demand.ranges90["users"][end] - exact[end]) < 4 * error
         # What is in proportion to the users has the same range, in proportion.
         moved = scale.demand.ranges90["interactions_per_month"][end]

@@ -31,13 +31,13 @@ def marked(mark: str, command: str = "") -> list[int]:
     return sorted(found)
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a state, as long as it takes, up to a minute."""
+def wait_until(condition: Callable[[], object], what: str, *, every_s: float = 0.02) -> None:
+    """Wait for a state, as long as it takes, up to a minute; look `every_s`."""
     deadline_s = time.monotonic() + DEADLINE_S
     while not condition():
         if time.monotonic() > deadline_s:
             pytest.fail(f"not in a minute: {what}")
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 @contextmanager

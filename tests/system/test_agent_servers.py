@@ -30,18 +30,20 @@ TRAVEL = HERE / "travel.jsonl"
 CONVERSATIONS = {line["id"]: line["messages"] for line in json_lines(TRAVEL)}
 SESSIONS, TURNS = len(CONVERSATIONS), 3
 REPLAY = f"conversations: {TRAVEL}"
-# Each form, version and way once or twice in `make test`, all twelve in `make test-long`.
-A2A_IN_SHORT = [
-    ("artifact", "1.0", "true"),
-    ("message", "0.3", "false"),
-    ("input", "0.3", "true"),
-    ("input", "1.0", "false"),
-]
-A2A_FORMS = [
-    pytest.param(*form, marks=[] if form in A2A_IN_SHORT else pytest.mark.long)
-    for form in product(("artifact", "message", "input"), ("1.0", "0.3"), ("true", "false"))
-]
 STREAM_OR_LONG = ["true", pytest.param("false", marks=pytest.mark.long)]
+# In `make test` each version and way once, and each form where it matters; all twelve in
+# `make test-long`.
+A2A_TWO = [("artifact", "1.0", "true"), ("message", "0.3", "false")]
+A2A_THREE = [*A2A_TWO, ("input", "0.3", "true")]
+
+
+def a2a_forms(short: list[tuple[str, str, str]]) -> list[Any]:
+    return [
+        pytest.param(*form, marks=[] if form in short else pytest.mark.long)
+        for form in product(("artifact", "message", "input"), ("1.0", "0.3"), ("true", "false"))
+    ]
+
+
 NOT_IN_A2A = {"llm_calls", "tool_calls", "attempts", "input_tokens", "output_tokens"}
 NOT_IN_A2A |= {"cached_input_tokens", "reasoning_tokens", "llm_time", "tool_time", "own_time"}
 
@@ -175,7 +177,7 @@ def langgraph(tmp_path_factory) -> Iterator[Server]:
         yield Server(folder, stack.enter_context(server))
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["stream", "wait"])
+@pytest.fixture(scope="module", params=STREAM_OR_LONG, ids=["stream", "wait"])
 def replayed(request, langgraph) -> tuple[Run, bool]:
     run = langgraph.run("protocol: langgraph", stream=request.param)
     return run, request.param == "true"
@@ -262,7 +264,7 @@ def test_langgraph_replies_are_those_of_the_recording(langgraph, stream):
     assert run.outcomes == {"ok": 2 * TURNS}
 
 
-@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("stream", STREAM_OR_LONG)
 def test_a_failing_tool_of_langgraph_is_a_failed_tool_call(langgraph, stream):
     target = "protocol: langgraph, langgraph: {assistant: notes}"
     run = langgraph.run(target, stream=stream, sessions=2)
@@ -275,7 +277,11 @@ def test_a_failing_tool_of_langgraph_is_a_failed_tool_call(langgraph, stream):
 
 
 @pytest.mark.parametrize(
-    ("stream", "kind"), [("true", "error_in_stream"), ("false", "error_in_body")]
+    ("stream", "kind"),
+    [
+        ("true", "error_in_stream"),
+        pytest.param("false", "error_in_body", marks=pytest.mark.long),
+    ],
 )
 def test_a_failing_llm_of_langgraph_is_the_agents_error(langgraph, stream, kind):
     target = "protocol: langgraph, langgraph: {assistant: broken}"
@@ -310,9 +316,12 @@ def test_an_interrupted_run_is_an_error_or_goes_on_with_the_next_message(langgra
 def test_a2a_is_read_from_langgraphs_own_implementation_of_it(langgraph, version, stream):
     found = langgraph.ask("/assistants/search", {"graph_id": "agent"})
     target = f"protocol: a2a, a2a: {{version: {version}}}"
-    run = langgraph.run(target, path=f"/a2a/{found[0]['assistant_id']}", stream=stream)
-    assert run.outcomes == {"ok": SESSIONS * TURNS}
-    assert Counter(line["conversation"] for line in run.truth) == LLM_CALLS
+    path = f"/a2a/{found[0]['assistant_id']}"
+    run = langgraph.run(target, path=path, stream=stream, sessions=4)  # it takes 0.3 s for each
+    assert run.outcomes == {"ok": 4 * TURNS}
+    served = Counter(line["conversation"] for line in run.truth)
+    assert len(served) == 4
+    assert served == {name: LLM_CALLS[name] for name in served}
     assert not NOT_IN_A2A & set(run.metrics)
 
 
@@ -349,7 +358,7 @@ def tasks_of(server: Server, path: str) -> list[dict[str, Any]]:
             return found
 
 
-@pytest.mark.parametrize(("form", "version", "stream"), A2A_FORMS)
+@pytest.mark.parametrize(("form", "version", "stream"), a2a_forms(A2A_THREE))
 def test_a2a_contexts_and_tasks_are_carried_and_nothing_is_made_up(a2a, form, version, stream):
     target = f"protocol: a2a, a2a: {{version: {version}}}"
     before = {task["id"] for task in tasks_of(a2a, f"/{form}")}
@@ -370,7 +379,7 @@ def test_a2a_contexts_and_tasks_are_carried_and_nothing_is_made_up(a2a, form, ve
             assert "first_token_ns" not in event
 
 
-@pytest.mark.parametrize(("form", "version", "stream"), A2A_FORMS)
+@pytest.mark.parametrize(("form", "version", "stream"), a2a_forms(A2A_TWO))
 def test_a2a_replies_are_those_of_the_recording(a2a, form, version, stream):
     target = f"protocol: a2a, a2a: {{version: {version}}}"
     what = checked_turns("travel-oslo")
@@ -378,7 +387,7 @@ def test_a2a_replies_are_those_of_the_recording(a2a, form, version, stream):
     assert run.outcomes == {"ok": 2 * TURNS}
 
 
-@pytest.mark.parametrize(("form", "version", "stream"), A2A_FORMS)
+@pytest.mark.parametrize(("form", "version", "stream"), a2a_forms(A2A_TWO))
 def test_a_failing_llm_behind_a2a_is_the_agents_error(broken_a2a, form, version, stream):
     target = f"protocol: a2a, a2a: {{version: {version}}}"
     run = broken_a2a.run(target, path=f"/{form}", stream=stream, sessions=2)

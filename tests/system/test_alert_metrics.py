@@ -21,6 +21,8 @@ from tests.system.stores import free_port, program
 pytestmark = pytest.mark.system
 
 SCALE = 0.01
+LOOK_S = 0.5
+"""Dozens of queries are asked each time: Prometheus computes them anew."""
 MONITORING = EXAMPLE / "monitoring"
 RULES = MONITORING / "prometheus"
 WORKLOAD = "{name: tools, scenarios: [{name: recorded, conversations: recorded.jsonl}]}"
@@ -55,13 +57,14 @@ def under_load(tmp_path_factory):
             *("--buckets", MONITORING / "opentelemetry" / "buckets.json"),
         ) as url,
         prometheus([url], RULES, window_scale=SCALE) as watching,
-        load(url, "--users", 8, "--sessions", 1_000_000, workload=str(folder / "w.yaml")),
+        load(url, "--users", 4, "--sessions", 1_000_000, workload=str(folder / "w.yaml")),
     ):
         tools = sample_profile().tools
         counted = f"count({names.TOOL_DURATION}_count >= 2)"
         wait_until(
             lambda: [s for s in watching.query(counted) if int(s["value"][1]) >= len(tools)],
             "every tool of the profile has been called",
+            every_s=LOOK_S,
         )
         yield watching
 
@@ -94,7 +97,7 @@ def test_every_recorded_series_has_a_value_under_load(under_load):
         return not missing
 
     try:
-        wait_until(seen, "every recorded series has had a value")
+        wait_until(seen, "every recorded series has had a value", every_s=LOOK_S)
     finally:
         assert missing == set()
 
@@ -109,7 +112,7 @@ def test_every_query_of_the_dashboard_returns_series_under_load(under_load):
         return not missing
 
     try:
-        wait_until(seen, "every query of the dashboard has had a value")
+        wait_until(seen, "every query of the dashboard has had a value", every_s=LOOK_S)
     finally:
         assert missing == set()
 
@@ -134,7 +137,7 @@ def test_a_run_shows_under_the_names_that_production_has():
         load(url, *options, workload="airline"),
     ):
         counted = f"sum(increase({names.TOOL_DURATION}_count[5s])) > 0"
-        wait_until(lambda: watching.query(counted), "tools are counted")
+        wait_until(lambda: watching.query(counted), "tools are counted", every_s=LOOK_S)
         shown = {each["metric"]["__name__"] for each in watching.query('{job="agent"}')}
     found = {name.removesuffix("_count") for name in shown}
     assert own.isdisjoint(found)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +18,7 @@ import pytest
 from profiler.cli.mock_process import mock_llm
 from tests.system.agents.environment import HERE, running_agent
 from tests.system.cli import agent_profiler, count_recorded, json_lines, load_json
-from tests.system.servers import response, serving
+from tests.system.servers import Relay, relaying, response, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,23 +101,48 @@ SERVICES = {
     "adk-plain": Service("google_adk", ".venv-agents-adk", ADK.format(stream="false"), False),
     "agents-sdk": Service("openai_agents_stream", ".venv-agents", AGENTS_SDK),
 }
+IN_LONG = {"adk-plain"}
+"""What `make test-long` runs, beside a form of the same server that streams."""
+
+
+class Agent(NamedTuple):
+    """An agent that runs: seconds of processor time, so that every test has the same one.
+
+    Its LLM is behind a relay, which says who that is: the mock LLM, until a test names another.
+    """
+
+    folder: Path
+    service: Service
+    url: str
+    llm: Relay
+    truth: Path
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.long] if name in IN_LONG else []) for name in SERVICES
+    ],
+)
+def agent(request, tmp_path_factory) -> Iterator[Agent]:
+    folder, service = tmp_path_factory.mktemp(request.param), SERVICES[request.param]
+    truth, log = folder / "truth.jsonl", folder / "llm.log"
+    with (
+        mock_llm(recordings=[TRAVEL], truth=truth, log=log, seed=1, speed=20) as llm,
+        relaying(llm["llm"]) as relay,
+        running(folder, service, relay.url + "/v1") as url,
+    ):
+        yield Agent(folder, service, url, relay, truth)
 
 
 class Replayed:
     """All travel conversations, said one by one so that it is known who caused an LLM call."""
 
-    def __init__(self, folder: Path, service: Service) -> None:
-        self.folder, self.service = folder, service
-        with ExitStack() as stack:
-            truth = folder / "truth.jsonl"
-            log = folder / "llm.log"
-            llm = stack.enter_context(
-                mock_llm(recordings=[TRAVEL], truth=truth, log=log, seed=1, speed=20)
-            )
-            url = stack.enter_context(running(folder, service, llm["llm"]))
-            run(folder, "run", service, url, f"conversations: {TRAVEL}", users=1)
-            self.truth = json_lines(truth)
-            run(folder, "checked", service, url, f"turns: {CHECKED_TURNS}", users=3)
+    def __init__(self, agent: Agent) -> None:
+        folder, self.service = agent.folder, agent.service
+        run(agent, "run", f"conversations: {TRAVEL}", users=1)
+        self.truth = json_lines(agent.truth)
+        run(agent, "checked", f"turns: {CHECKED_TURNS}", users=3)
         self.journal = json_lines(folder / "run" / "journal.jsonl")
         self.profile = load_json(folder / "run" / "profile.json")
         self.checked = load_json(folder / "checked" / "profile.json")
@@ -147,37 +171,18 @@ def running(folder: Path, service: Service, llm: str) -> Any:
     return running_agent(service.agent, folder / "agent.log", within=service.within, **settings)
 
 
-def run(
-    folder: Path,
-    name: str,
-    service: Service,
-    url: str,
-    what: str,
-    *,
-    users: int,
-    sessions: int = SESSIONS,
-) -> None:
+def run(agent: Agent, name: str, what: str, *, users: int, sessions: int = SESSIONS) -> None:
+    folder, service = agent.folder, agent.service
     text = WORKLOAD.format(target=service.target, users=users, sessions=sessions, what=what)
     (folder / f"{name}.yaml").write_text(text)
-    if service.target != AGENTS_SDK:
-        url = url.removesuffix("/chat")
+    url = agent.url if service.target == AGENTS_SDK else agent.url.removesuffix("/chat")
     done = agent_profiler("run", f"{name}.yaml", "--url", url, "--out", name, "-q", cwd=folder)
     assert done.code == 0, (done.err, (folder / "agent.log").read_text()[-3000:])
 
 
-IN_LONG = {"adk-plain"}
-"""What `make test-long` runs, beside a form of the same server that streams."""
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(name, marks=[pytest.mark.long] if name in IN_LONG else [])
-        for name in sorted(SERVICES)
-    ],
-)
-def replayed(request, tmp_path_factory) -> Replayed:
-    return Replayed(tmp_path_factory.mktemp(request.param), SERVICES[request.param])
+@pytest.fixture(scope="module")
+def replayed(agent) -> Replayed:
+    return Replayed(agent)
 
 
 def test_every_conversation_is_replayed_to_its_end(replayed):
@@ -267,27 +272,18 @@ def test_the_first_token_is_seen_before_the_end(replayed):
             assert event["last_token_ns"] <= event["end_ns"]
 
 
-@pytest.mark.parametrize(
-    ("name", "outcome", "kind", "status"),
-    [
-        ("adk-stream", "agent_error", "error_in_stream", 200),
-        pytest.param("adk-plain", "http_5xx", "http_500", 500, marks=pytest.mark.long),
-        ("agents-sdk", "agent_error", "error_in_stream", 200),
-    ],
-)
-def test_an_llm_that_fails_is_the_agents_error_inside_a_200(tmp_path, name, outcome, kind, status):
+def test_an_llm_that_fails_is_the_agents_error_inside_a_200(agent):
     async def refuse(writer) -> bool:
         body = b'{"error":{"message":"the model is on strike","type":"server_error"}}'
         writer.write(response(body, "500 Internal Server Error"))
         return True
 
-    service = SERVICES[name]
-    with (
-        serving(refuse) as llm,
-        running(tmp_path, service, llm.removesuffix("/chat/completions")) as url,
-    ):
-        run(tmp_path, "failed", service, url, "turns: [{user: hi}]", users=1, sessions=2)
-    events = json_lines(tmp_path / "failed" / "journal.jsonl")
+    with serving(refuse) as llm, agent.llm.to(llm):
+        run(agent, "failed", "turns: [{user: hi}]", users=1, sessions=2)
+    streams = agent.service.streams
+    outcome, kind = ("agent_error", "error_in_stream") if streams else ("http_5xx", "http_500")
+    status = 200 if streams else 500
+    events = json_lines(agent.folder / "failed" / "journal.jsonl")
     interactions = [event for event in events if event["event"] == "interaction"]
     assert len(interactions) == 2
     for event in interactions:
@@ -300,12 +296,12 @@ def test_an_llm_that_fails_is_the_agents_error_inside_a_200(tmp_path, name, outc
             assert "the model is on strike" in event["error_detail"]
 
 
-def test_an_adk_app_that_is_not_there_is_a_404_that_names_it(tmp_path):
-    service = SERVICES["adk-stream"]
-    service = service._replace(target=service.target.replace("traveller", "traveler"))
-    with running(tmp_path, service, "http://127.0.0.1:1") as url:
-        run(tmp_path, "failed", service, url, "turns: [{user: hi}]", users=1, sessions=1)
-    events = json_lines(tmp_path / "failed" / "journal.jsonl")
+@pytest.mark.parametrize("agent", ["adk-stream"], indirect=True)
+def test_an_adk_app_that_is_not_there_is_a_404_that_names_it(agent):
+    target = agent.service.target.replace("traveller", "traveler")
+    service = agent.service._replace(target=target)
+    run(agent._replace(service=service), "lost", "turns: [{user: hi}]", users=1, sessions=1)
+    events = json_lines(agent.folder / "lost" / "journal.jsonl")
     (event,) = (event for event in events if event["event"] == "interaction")
     assert (event["outcome"], event["error_kind"]) == ("http_4xx", "http_404")
     assert "traveler" in event["error_detail"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from profiler.planner.estimates import Floats
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 CALLS_PER_MINUTE = 4800.0
 """Of the limit; a user has 2 interactions a minute, of one call each."""
@@ -34,6 +35,7 @@ WINDOW_S = 0.075
 BURST = 6
 """Calls that a full bucket is worth: so few that it is empty now and then below the limit, too."""
 CALLS = 1500
+FACTORS = (0.9, 1.1)
 RUNS = 100
 """Simulated runs that tell how far the share of one run of so many calls may be off by chance."""
 
@@ -46,7 +48,7 @@ scenarios: [{name: recorded, conversations: recorded.jsonl}]
 DEMAND = f"""
 users: {{peak_concurrent: {CALLS_PER_MINUTE / 2:g}, interactions_per_minute: 2}}
 traffic: {{peak_to_average: 4}}
-growth: [0.9, 1.1]
+growth: [{FACTORS[0]}, {FACTORS[1]}]
 retries: {{most: 0}}
 models:
   gpt-4o:
@@ -152,7 +154,7 @@ def plan(folder: Path, limit: str) -> list[dict[str, Any]]:
     )
     assert done.code == 0, done.err
     scales: list[dict[str, Any]] = load_json(folder / "plan" / "plan.json")["scales"]
-    assert [scale["factor"] for scale in scales] == [0.9, 1.1]
+    assert [scale["factor"] for scale in scales] == [*FACTORS]
     return scales
 
 
@@ -183,6 +185,15 @@ def drive(folder: Path, factor: float, *limit: object) -> Observed:
     )
 
 
+def driven(
+    folder: Path, scales: list[dict[str, Any]], *limit: object
+) -> list[tuple[dict[str, Any], float, Observed]]:
+    """Drive below and above the limit at the same time; each waits more than it computes."""
+    with ThreadPoolExecutor(len(FACTORS)) as pool:
+        observed = pool.map(lambda factor: drive(folder, factor, *limit), FACTORS)
+        return list(zip(scales, FACTORS, observed, strict=True))
+
+
 def _tokens(requests: list[dict[str, Any]]) -> Floats:
     """Return the tokens of each request; of a refused one, those of its conversation's answer."""
     answers = {
@@ -210,12 +221,11 @@ def holds(observed: Observed, foretold: dict[str, Any], per_minute: float, facto
 def test_the_share_of_429s_below_and_above_a_request_limit_is_the_one_foretold(tmp_path):
     profile = measure(tmp_path)
     assert profile["interaction"]["llm_calls"]["mean"] == 1
-    below, above = plan(tmp_path, f"requests_per_minute: {CALLS_PER_MINUTE:g}")
-    for scale, factor in ((below, 0.9), (above, 1.1)):
+    scales = plan(tmp_path, f"requests_per_minute: {CALLS_PER_MINUTE:g}")
+    for scale, factor, observed in driven(tmp_path, scales, "--rpm", CALLS_PER_MINUTE):
         (limit,) = scale["limits"]
         (foretold,) = scale["retries"]
         assert limit["utilization"] == pytest.approx(factor)
-        observed = drive(tmp_path, factor, "--rpm", CALLS_PER_MINUTE)
         share = foretold["rejected_attempts"]
         allowance = holds(observed, share, CALLS_PER_MINUTE, factor)
         closed = bucket_rejection(CALLS_PER_MINUTE * factor, CALLS_PER_MINUTE, BURST)
@@ -237,9 +247,8 @@ def test_the_share_of_429s_at_a_token_limit_is_the_one_foretold(tmp_path):
     profile = measure(tmp_path)["interaction"]
     tokens = profile["input_tokens"]["mean"] + profile["output_tokens"]["mean"]
     per_minute = round(CALLS_PER_MINUTE * tokens)
-    below, above = plan(tmp_path, f"tokens_per_minute: {per_minute}")
-    for scale, factor in ((below, 0.9), (above, 1.1)):
+    scales = plan(tmp_path, f"tokens_per_minute: {per_minute}")
+    for scale, factor, observed in driven(tmp_path, scales, "--tpm", per_minute):
         (foretold,) = scale["retries"]
         assert scale["limits"][0]["utilization"] == pytest.approx(factor, rel=1e-5)
-        observed = drive(tmp_path, factor, "--tpm", per_minute)
         holds(observed, foretold["rejected_attempts"], per_minute, factor)

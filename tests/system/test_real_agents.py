@@ -56,6 +56,7 @@ class Scene:
         self.traced = traced
         self.redis = stack.enter_context(redis_server())
         log = folder / "llm.log"
+        self.runs = 0
         announced = stack.enter_context(
             mock_llm(recordings=[TRAVEL], truth=self.truth, log=log, seed=1, speed=20)
         )
@@ -76,16 +77,28 @@ class Scene:
         )
 
     def run(self, load: str, what: str = f"conversations: {TRAVEL}") -> Done:
+        self.runs += 1
+        self.served_before = len(json_lines(self.truth))
         (self.folder / "w.yaml").write_text(WORKLOAD.format(load=load, what=what))
-        options = ["--url", self.url, "--out", "run", "-q"]
+        options = ["--url", self.url, "--out", self.out.name, "-q"]
         options += ["--gateway", f"127.0.0.1:{self.gateway}", "--upstream", self.llm]
         if self.traced:
             options += ["--otlp", f"127.0.0.1:{self.otlp}", "--state", self.redis.url]
         return agent_profiler("run", "w.yaml", *options, cwd=self.folder)
 
     @property
+    def out(self) -> Path:
+        """Where the last run is."""
+        return self.folder / f"run-{self.runs}"
+
+    @property
+    def served(self) -> list[dict[str, Any]]:
+        """What the LLM served in the last run."""
+        return json_lines(self.truth)[self.served_before :]
+
+    @property
     def journal(self) -> list[dict[str, Any]]:
-        return json_lines(self.folder / "run" / "journal.jsonl")
+        return json_lines(self.out / "journal.jsonl")
 
     def events(self, name: str, observer: str | None = None) -> list[dict[str, Any]]:
         return [
@@ -123,7 +136,7 @@ def tokens(events: list[dict[str, Any]]) -> Counter[str]:
 
 def test_the_gateway_sees_exactly_what_the_provider_served(watched):
     served = Counter[str]()
-    for line in json_lines(watched.truth):
+    for line in watched.served:
         served["calls"] += 1
         served["input_tokens"] += line["prompt_tokens"]
         served["output_tokens"] += line["completion_tokens"]
@@ -133,7 +146,7 @@ def test_the_gateway_sees_exactly_what_the_provider_served(watched):
 
 def test_the_calls_are_those_of_the_recordings(watched):
     recorded = count_recorded(TRAVEL)
-    profile = load_json(watched.folder / "run" / "profile.json")
+    profile = load_json(watched.out / "profile.json")
     assert profile["sample"]["interactions"] == SESSIONS * TURNS
     assert recorded.llm_calls == 12 * sum(CALLS_OF_TURN)
     llm_calls = profile["interaction"]["llm_calls"]
@@ -190,16 +203,28 @@ def test_redis_and_spans_agree_on_reads_and_writes(watched):
 
 
 def test_the_key_of_the_provider_is_nowhere(watched):
-    for file in (watched.folder / "run").rglob("*"):
+    for file in watched.out.rglob("*"):
         if file.is_file():
             assert KEY.encode() not in file.read_bytes(), file
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_twelve_at_once_without_traces_are_told_apart_by_what_they_say(framework, tmp_path):
-    with scene(tmp_path, framework, traced=False) as made:
-        done = made.run("{users: 12, sessions: 12, warmup: 0}")
-        assert done.code == 0, (done.err, (tmp_path / "agent.log").read_text()[-3000:])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "pydantic_ai",
+        *(pytest.param(each, marks=pytest.mark.long) for each in FRAMEWORKS[1:]),
+    ],
+)
+def untraced(request, tmp_path_factory) -> Iterator[Scene]:
+    """Keep one framework going, for the runs of which nothing but the gateway tells."""
+    with scene(tmp_path_factory.mktemp(request.param), request.param, traced=False) as made:
+        yield made
+
+
+def test_twelve_at_once_without_traces_are_told_apart_by_what_they_say(untraced):
+    made = untraced
+    done = made.run("{users: 12, sessions: 12, warmup: 0}")
+    assert done.code == 0, (done.err, (made.folder / "agent.log").read_text()[-3000:])
     calls = made.events("llm_call", "gateway")
     assert Counter(call["attribution"] for call in calls).keys() <= {"tool_chain", "user_text"}
     of_trace = Counter(call["trace_id"] for call in calls)
@@ -207,7 +232,7 @@ def test_twelve_at_once_without_traces_are_told_apart_by_what_they_say(framework
     for event in made.events("interaction"):
         assert of_trace[event["trace_id"]] == CALLS_OF_TURN[event["turn"]]
     served: Counter[str] = Counter()
-    for line in json_lines(made.truth):
+    for line in made.served:
         served[line["conversation"]] += line["prompt_tokens"]
     attributed: Counter[str] = Counter()
     for call in calls:
@@ -215,16 +240,16 @@ def test_twelve_at_once_without_traces_are_told_apart_by_what_they_say(framework
     assert attributed == served
 
 
-def test_those_who_say_the_same_are_not_guessed(tmp_path):
-    with scene(tmp_path, "pydantic_ai", traced=False) as made:
-        turn = "turns: [{user: 'How is the weather in Oslo? Then note that I like it.'}]"
-        done = made.run("{users: 12, sessions: 12, warmup: 0}", turn)
-        assert done.code == 0, done.err
+def test_those_who_say_the_same_are_not_guessed(untraced):
+    made = untraced
+    turn = "turns: [{user: 'How is the weather in Oslo? Then note that I like it.'}]"
+    done = made.run("{users: 12, sessions: 12, warmup: 0}", turn)
+    assert done.code == 0, done.err
     calls = made.events("llm_call", "gateway")
-    assert len(calls) == len(json_lines(made.truth))
+    assert len(calls) == len(made.served)
     ambiguous = [call for call in calls if call["attribution"] == "ambiguous"]
     assert len(ambiguous) >= 11  # only who came when nobody else was there could be told
     assert {call["trace_id"] for call in ambiguous} == {""}
     notes = {event["kind"]: event for event in made.events("observer_note", "gateway")}
     assert notes["ambiguous"]["count"] == len(ambiguous)
-    assert json.dumps(load_json(tmp_path / "run" / "profile.json")["observers"]["gateway"])
+    assert json.dumps(load_json(made.out / "profile.json")["observers"]["gateway"])

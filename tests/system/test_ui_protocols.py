@@ -21,6 +21,7 @@ from tests.system.cli import agent_profiler, count_recorded, json_lines, load_js
 from tests.system.stores import redis_server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TRAVEL = HERE / "travel.jsonl"
@@ -57,40 +58,57 @@ pytestmark = [
 ]
 
 
+class Agent:
+    """An agent that speaks all the protocols, and what its LLM served."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.log, self._truth = folder / "agent.log", folder / "truth.jsonl"
+        log = folder / "llm.log"
+        announced = stack.enter_context(
+            mock_llm(recordings=[TRAVEL], truth=self._truth, log=log, seed=1, speed=20)
+        )
+        redis = stack.enter_context(redis_server())
+        url = stack.enter_context(
+            running_agent(
+                "pydantic_ai_ui",
+                self.log,
+                OPENAI_BASE_URL=announced["llm"],
+                OPENAI_API_KEY="sk-none",
+                REDIS_URL=redis.url,
+            )
+        )
+        self.url = url.removesuffix("/chat")
+
+    def served(self) -> list[dict[str, Any]]:
+        return json_lines(self._truth)
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory) -> Iterator[Agent]:
+    with ExitStack() as stack:
+        yield Agent(tmp_path_factory.mktemp("agent"), stack)
+
+
 class Replayed:
     """All travel conversations, said to the agent in one protocol."""
 
-    def __init__(self, folder: Path, protocol: str) -> None:
-        self.protocol = protocol
-        with ExitStack() as stack:
-            truth, log = folder / "truth.jsonl", folder / "llm.log"
-            announced = stack.enter_context(
-                mock_llm(recordings=[TRAVEL], truth=truth, log=log, seed=1, speed=20)
-            )
-            redis = stack.enter_context(redis_server())
-            url = stack.enter_context(
-                running_agent(
-                    "pydantic_ai_ui",
-                    folder / "agent.log",
-                    OPENAI_BASE_URL=announced["llm"],
-                    OPENAI_API_KEY="sk-none",
-                    REDIS_URL=redis.url,
-                )
-            )
-            url = url.removesuffix("/chat") + f"/{protocol}"
-            self._run(folder, "run", url, f"conversations: {TRAVEL}")
-            self.truth = json_lines(truth)
-            self._run(folder, "checked", url, f"turns: {CHECKED_TURNS}")
+    def __init__(self, folder: Path, protocol: str, agent: Agent) -> None:
+        self.protocol, self._agent = protocol, agent
+        before = len(agent.served())
+        self._run(folder, "run", f"conversations: {TRAVEL}")
+        self.truth = agent.served()[before:]
+        self._run(folder, "checked", f"turns: {CHECKED_TURNS}")
         self.journal = json_lines(folder / "run" / "journal.jsonl")
         self.profile = load_json(folder / "run" / "profile.json")
         self.checked = load_json(folder / "checked" / "profile.json")
 
-    def _run(self, folder: Path, name: str, url: str, what: str) -> None:
+    def _run(self, folder: Path, name: str, what: str) -> None:
         workload = WORKLOAD.format(protocol=self.protocol, sessions=SESSIONS, what=what)
         (folder / f"{name}.yaml").write_text(workload)
+        url = f"{self._agent.url}/{self.protocol}"
         options = ["--url", url, "--out", name, "-q"]
         done = agent_profiler("run", f"{name}.yaml", *options, cwd=folder)
-        assert done.code == 0, (done.err, (folder / "agent.log").read_text()[-3000:])
+        assert done.code == 0, (done.err, self._agent.log.read_text()[-3000:])
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [event for event in self.journal if event["event"] == name]
@@ -101,8 +119,8 @@ class Replayed:
 
 
 @pytest.fixture(scope="module", params=sorted(NOT_TOLD))
-def replayed(request, tmp_path_factory) -> Replayed:
-    return Replayed(tmp_path_factory.mktemp(request.param), request.param)
+def replayed(request, tmp_path_factory, agent) -> Replayed:
+    return Replayed(tmp_path_factory.mktemp(request.param), request.param, agent)
 
 
 def test_every_conversation_is_replayed_to_its_end(replayed):

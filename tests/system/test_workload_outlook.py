@@ -12,6 +12,7 @@ from tests.system.cli import ROOT, agent_profiler, json_lines
 pytestmark = pytest.mark.system
 
 TRACES = ROOT / "tests" / "data" / "traces"
+SPEED = 10
 
 
 def outlook(folder, *arguments):
@@ -82,6 +83,8 @@ def test_a_trace_is_shown_as_it_is_replayed_and_is_alike_to_itself(tmp_path):
     trace = TRACES / "mooncake-conversation-60.jsonl"
     done = agent_profiler("import", "mooncake", trace, "-o", "x.yaml", cwd=tmp_path)
     assert done.code == 0, done.err
+    workload = tmp_path / "x.yaml"
+    workload.write_text(workload.read_text().replace("speed: 1 ", f"speed: {SPEED} "))
     found = outlook(tmp_path, "x.yaml", "--against", trace, "--kind", "mooncake")
     assert [d["verdict"] for d in found["against"]["dimensions"] if "ks_distance" in d] == [
         "inconclusive",
@@ -93,7 +96,7 @@ def test_a_trace_is_shown_as_it_is_replayed_and_is_alike_to_itself(tmp_path):
     assert of(found, "prompt tokens")["max"] == max(lengths)
     assert of(found, "prompt tokens")["mean"] == pytest.approx(sum(lengths) / 60)
     last_s = max(line["timestamp"] for line in recorded) / 1000
-    assert found["expected"]["duration_s"] == pytest.approx(last_s)
+    assert found["expected"]["duration_s"] == pytest.approx(last_s / SPEED)
     expect(found, measured(tmp_path, "x.yaml"))
     azure = TRACES / "azure-llm-conv-60.csv"
     other = outlook(tmp_path, "x.yaml", "--against", azure, "--kind", "azure-llm")
