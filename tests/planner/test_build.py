@@ -32,7 +32,7 @@ from tests.profile.journals import interaction, write
 
 Ranged = DemandAtScale | LimitAtScale | StateAtScale | CostAtScale
 ROOT = Path(__file__).parents[2]
-DRAWS = 1000
+DRAWS = 4000
 LIMITED = {MODEL: {"price": PRICE, "limits": {"requests_per_minute": 1500, "window": "60s"}}}
 RANGED: dict[str, Any] = {
     "users": {
