@@ -6,14 +6,11 @@
 import gc
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from profiler.measure.syncing import Fsync
-
-if TYPE_CHECKING:
-    from profiler.cli.session import RunOptions
 
 _TARGET, _LOAD, _OUTPUT = "Target", "Load (overrides the workload file)", "Output"
 _SPREAD = "Spread over processes and machines"
@@ -429,13 +426,21 @@ def command(
     was the bottleneck, a worker was lost, a spend limit was reached, or --until-stable or
     --find-capacity found no answer, 5 the target was unusable, 130 interrupted.
     """
-    from profiler.cli import exporting, session
+    from profiler.cli import exporting
     from profiler.cli.again import AGAIN, options_again
     from profiler.cli.caution import ask, check_saving, files_of, gently, show
+    from profiler.cli.concluding import EXIT_OK
     from profiler.cli.events import Events
     from profiler.cli.intent import Intent
-    from profiler.cli.objective_options import check_goodput, refuse_without_search, search
+    from profiler.cli.objective_options import (
+        check_goodput,
+        refuse_with_search,
+        refuse_without_search,
+        search,
+    )
     from profiler.cli.observing import check_fits, observing_of, options_of
+    from profiler.cli.run_options import RunOptions, reproducing_argv
+    from profiler.cli.session import execute
     from profiler.cli.spending import meter_of, prices_of
     from profiler.cli.split import split_of
     from profiler.errors import UsageError
@@ -504,28 +509,11 @@ def command(
         "save_text": save_text or None,
         "no_backoff": no_backoff or None,
     }
-    if find_capacity and meter is not None:
-        raise UsageError(
-            "a search has no spend limit",
-            where="--max-cost, --max-tokens",
-            fix="Leave it out, and bound the search by --max-rate, --max-steps and --requests",
-        )
-    if find_capacity and json:
-        raise UsageError(
-            "a search has no events",
-            where="--json",
-            fix="Leave it out: capacity.json is written after every step",
-        )
-    if find_capacity and mock_faults is not None:
-        raise UsageError(
-            "a search has no faults",
-            where="--mock-faults",
-            fix="Leave it out: what it finds is to be the agent's own capacity",
-        )
     if not find_capacity:
         refuse_without_search(objective)
         check_goodput(goodput)
     else:
+        refuse_with_search(limits=meter is not None, events=json, faults=mock_faults is not None)
         shown |= {
             "find-capacity": True,
             "objective": objective,
@@ -535,7 +523,7 @@ def command(
             "max-steps": max_steps,
             "settle": settle,
         }
-    argv = session.reproducing_argv(
+    argv = reproducing_argv(
         workload,
         loaded,
         {name: value for name, value in overrides.items() if name != "backoff"} | shown,
@@ -556,7 +544,7 @@ def command(
     )
     if dry_run:
         show(intent)
-        return session.EXIT_OK
+        return EXIT_OK
     ask(intent, yes=yes)
     if find_capacity:
         exporting.check_alone(shown_to, alone=False)
@@ -586,7 +574,7 @@ def command(
                 "shard": shard,
             },
         )
-    options: RunOptions = session.RunOptions(
+    options = RunOptions(
         workload=loaded,
         workload_path=path,
         argv=argv,
@@ -606,4 +594,4 @@ def command(
         save_text=save_text,
         redact=tuple(redact or ()),
     )
-    return session.execute(options)
+    return execute(options)
