@@ -94,12 +94,13 @@ def soak(
     problems += _of_journals(run_dir, interactions)
     if not (run_dir / "profile.json").exists():
         raise RuntimeError("; ".join(problems))
-    problems += _of_profile(json.loads((run_dir / "profile.json").read_bytes()), interactions)
+    profile = json.loads((run_dir / "profile.json").read_bytes())
+    problems += _of_profile(profile, interactions)
     steady = _steady(samples)
     if not steady:
         problems.append("it was over before it could be watched")
         steady = samples[-1:]
-    per_s = interactions / wall_s
+    per_s = profile["load"]["achieved_rate"]  # while it sent: not of its start, nor of the profile
     descriptors = [sample.descriptors for sample in steady]
     return Soaked(
         interactions=interactions,

@@ -35,10 +35,10 @@ KEYS = re.compile(
 """Keys that are known by their form."""
 NAMED_KEY = re.compile(
     r"""(?i:\b(bearer\s+|(?:api[_ -]?key|access[_ -]?token|auth[_ -]?token|secret|password|passwd)
-    ["']?\s*[:=]\s*["']?))([^\s"',;\[]{6,})""",
+    ["']?\s*[:=]\s*["']?))(?!\$\{\w+\})([^\s"',;\[]{6,})""",
     re.VERBOSE,
 )
-"""Keys that are called so: group 1 is the name, group 2 the key."""
+"""Keys that are called so: group 1 is the name, group 2 the key. `${NAME}` is none."""
 NAMED_KEY_HINT = re.compile(r"(?i)bearer|key|token|secret|passw")
 
 _known: set[str] = set()

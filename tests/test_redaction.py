@@ -35,6 +35,11 @@ def test_a_secret_goes_however_it_is_written():
     assert hidden("at /x?k=canary%2FZx81-Q%2Bw ") == f"at /x?k={PLACE} "
 
 
+@pytest.mark.parametrize("text", ["Bearer ${AGENT_TOKEN}", "api_key: ${OPENAI_API_KEY}"])
+def test_the_name_of_a_variable_is_no_secret(text):
+    assert hidden(text) == text
+
+
 @given(st.integers(6, len(SECRET)))
 def test_the_beginning_of_a_secret_goes_where_a_text_was_cut_off(length):
     assert hidden(f"no {SECRET[:length]}", [SECRET]) == f"no {PLACE}"

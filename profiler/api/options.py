@@ -13,7 +13,7 @@ class RunOptions(TypedDict, total=False):
     """Options of a run; one that is left out or None is as the workload says.
 
     - `url`: the agent's address. Without one, the mock agent is started (`mock_speed` times faster
-      than life).
+      than life, with the faults of a plan, `mock_faults`).
     - `users` (closed loop) or `rate` (open loop, like "5/s"; `max_in_flight` drops arrivals).
     - `requests` (measured interactions), `sessions` in their place, `duration` ("90s"), `warmup`
       (interactions before), `seed`, `error_limit` (a share), `until_stable` up to `max_requests`.
@@ -32,6 +32,7 @@ class RunOptions(TypedDict, total=False):
     url: str | None
     http2: bool
     mock_speed: float
+    mock_faults: str | Path | None
     users: int | None
     rate: str | None
     requests: int | None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from profiler.workload.target import CREDENTIAL_HEADER
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,6 +53,8 @@ class Withheld:
         return self._named(url) if may_hold else url
 
     def _header(self, name: str, value: Any) -> Any:
+        from profiler.workload.target import CREDENTIAL_HEADER
+
         is_secret = isinstance(value, str) and CREDENTIAL_HEADER.search(name) and "${" not in value
         return self._named(value) if is_secret else value
 

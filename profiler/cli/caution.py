@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from profiler.cli.intent import is_beyond
-from profiler.errors import UsageError
+from profiler.cli.intent import is_beyond, is_known
+from profiler.errors import TargetUnusableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,8 @@ def ask(intent: Intent, *, yes: bool) -> None:
     """Return where the run may begin.
 
     A target beyond this machine is asked for on a terminal; without one, raises `UsageError` unless
-    `yes`. Raises `typer.Abort` where the answer is no.
+    `yes`; `TargetUnusableError` for a name that nobody knows, which there is nothing to ask about.
+    Raises `typer.Abort` where the answer is no.
     """
     url = intent.workload.target.url
     if url is None or yes or not is_beyond(url):
@@ -44,7 +45,13 @@ def ask(intent: Intent, *, yes: bool) -> None:
     import typer
 
     from profiler.cli.init_asking import is_terminal
+    from profiler.endpoints.http import proxy_for
 
+    if not is_known(url) and proxy_for(url) is None:
+        raise TargetUnusableError(
+            f"{intent.host}: no such host: its name does not resolve",
+            fix="Check the target's url, or the network",
+        )
     if not is_terminal():
         raise UsageError(
             f"{intent.host} is beyond this machine, and nobody is here to ask: {intent.sentence()}",
@@ -65,6 +72,9 @@ def show(intent: Intent) -> None:
     typer.echo(f"Dry run of {intent.workload.name}: nothing is sent or written")
     for name, text in intent.facts():
         typer.echo(f"  {name:<10} {text}")
+    url = intent.workload.target.url
+    if url is not None and is_beyond(url):
+        typer.echo("  asks       first, for this is beyond this machine: --yes answers")
 
 
 def check_saving(

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from profiler.errors import PlanError
-from profiler.planner.tariffs import PER_MILLION
-from profiler.report.quantities import plural, printable, quantity, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +39,8 @@ class Intent:
     @property
     def host(self) -> str:
         """The target's host and port; of the mock agent, its name."""
+        from profiler.report.quantities import printable
+
         url = self.workload.redacted_target()["url"]
         return "the mock agent" if url is None else printable(urlsplit(url).netloc)
 
@@ -71,6 +71,8 @@ class Intent:
                     yield name, text
             tokens, spend = self._least(seen)
         hidden = ", ".join(f"{name}: ***" for name in target["headers"])
+        if workload.load.ramp_up_s and workload.load.users:
+            yield "begins", _pace(workload)
         yield "headers", hidden or "none of your own"
         yield "tokens", tokens
         yield "spend", spend
@@ -79,6 +81,9 @@ class Intent:
 
     def _least(self, seen: Outlook) -> tuple[str, str]:
         """Return tokens and spend in words: of the users' texts, which the agent adds to."""
+        from profiler.planner.tariffs import PER_MILLION
+        from profiler.report.quantities import whole
+
         drawn, expected = seen.drawn, seen.expected
         history = drawn.history_with_replies or drawn.history_tokens
         share = 1 + expected.warmup / expected.interactions if expected.interactions else 1.0
@@ -98,6 +103,8 @@ class Intent:
 
 
 def _interactions(seen: Outlook) -> str:
+    from profiler.report.quantities import plural, whole
+
     expected = seen.expected
     text = plural(expected.interactions + expected.warmup, "interaction")
     if expected.is_cut:
@@ -106,6 +113,8 @@ def _interactions(seen: Outlook) -> str:
 
 
 def _pace(workload: Workload) -> str:
+    from profiler.report.quantities import plural, quantity
+
     load = workload.load
     if not load.is_open:
         text = plural(load.users or 1, "user")
@@ -116,6 +125,8 @@ def _pace(workload: Workload) -> str:
 
 
 def _stops(workload: Workload) -> str:
+    from profiler.report.quantities import whole
+
     load = workload.load
     limits = []
     if load.max_cost_usd is not None:
@@ -132,11 +143,21 @@ def _stops(workload: Workload) -> str:
 
 def is_beyond(url: str) -> bool:
     """Tell whether a URL leads beyond this machine. A name that nobody knows does."""
-    host = urlsplit(url).hostname or ""
+    found = _addresses(urlsplit(url).hostname or "")
+    return not found or not all(_is_here(address) for address in found)
+
+
+def is_known(url: str) -> bool:
+    """Tell whether a URL's host has an address."""
+    return bool(_addresses(urlsplit(url).hostname or ""))
+
+
+def _addresses(host: str) -> list[str]:
+    """Return the addresses of a host; of a name that nobody knows, none."""
     if host == "localhost" or host.endswith(".localhost"):
-        return False
+        return ["127.0.0.1"]  # by RFC 6761, whatever a name server says
     try:
-        return not _is_here(host)
+        return [str(ip_address(host.partition("%")[0]))]
     except ValueError:
         pass
     import socket
@@ -144,8 +165,8 @@ def is_beyond(url: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return True
-    return not all(_is_here(str(address[0])) for *_, address in found)
+        return []
+    return [str(address[0]) for *_, address in found]
 
 
 def _is_here(address: str) -> bool:

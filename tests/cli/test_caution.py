@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -10,7 +11,7 @@ import typer
 from profiler.cli import caution
 from profiler.cli.intent import Intent, is_beyond
 from profiler.cli.spending import Prices, check_priced, prices_of
-from profiler.errors import UsageError
+from profiler.errors import TargetUnusableError, UsageError
 from profiler.measure.records import Usage
 from profiler.workload.load import load_workload
 
@@ -80,6 +81,35 @@ def test_without_a_terminal_it_is_refused_with_all_that_is_known(workload, monke
     assert "at least 12 tokens" in said
     assert "at least $0.0000" in said
     assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("proxy", "error"),
+    [(None, TargetUnusableError), ("http://192.0.2.9:3128", UsageError)],
+)
+def test_a_name_that_nobody_knows_is_said_to_be_unless_a_proxy_may_know_it(
+    workload, monkeypatch, proxy, error
+):
+    def unknown(*_args, **_kwargs):
+        raise socket.gaierror
+
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    if proxy is not None:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr("profiler.cli.init_asking.is_terminal", lambda: False)
+    with pytest.raises(error):
+        caution.ask(intent(workload("http://agent.test/")), yes=False)
+
+
+@pytest.mark.parametrize("url", [BEYOND, "http://127.0.0.1:9/"])
+def test_a_dry_run_says_how_users_begin_and_whether_it_will_be_asked_for(workload, capsys, url):
+    caution.show(intent(caution.gently(workload(url))))
+    said = capsys.readouterr().out
+    for line in ("4 users within 400 ms", "--yes answers"):
+        assert (line in said) is (url == BEYOND)
 
 
 @pytest.mark.parametrize("answer", [True, False])

@@ -17,7 +17,7 @@ import pytest
 
 from tests.system.cli import ROOT, environment, json_lines, load_json
 
-pytestmark = [pytest.mark.system, pytest.mark.unmeasured, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 INTERACTIONS = 2000
 TIMEOUT_S = 8.0
