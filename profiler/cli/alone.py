@@ -12,6 +12,7 @@ import anyio
 from profiler.cli.progress import Form, shown
 from profiler.cli.standing import DriverStanding
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
+from profiler.load.resume import ended_before
 from profiler.load.shard import Hooks, RunEnd, run_shard
 from profiler.load.so_far import SoFar
 from profiler.load.tally import row_of
@@ -35,6 +36,10 @@ def run_alone(
 ) -> RunEnd:
     """Run it all here, until it has ended. `upstream` is where a gateway passes calls on to."""
     stability = _stability() if options.until_stable else None
+    if stability is not None and resumption is not None:
+        judge = _feeder(stability, None)
+        for ended in ended_before(spec.journal, frozenset(resumption.reached.unfinished)):
+            judge(*ended)
     so_far = SoFar(is_observed=bool(options.observing.names))
     feed = _feeder(stability, so_far if options.form is not Form.NOTHING else None)
     exporter = _exporter(options)

@@ -16,7 +16,7 @@ from profiler.cli.files import TEXTS_NAME, forget_unbegun, new_run_dir
 from profiler.cli.mocks import check_mocks, start_mocks
 from profiler.cli.observing import check_fits
 from profiler.cli.progress import shown
-from profiler.cli.resuming import done_before, resumed
+from profiler.cli.resuming import SplitResumption, done_before, resumed
 from profiler.cli.split import NOT_SPLIT
 from profiler.load.plan import WHOLE
 from profiler.load.resume import manifest_of
@@ -51,7 +51,7 @@ def _execute(options: RunOptions) -> int:
     with ExitStack() as stack, ExitStack() as mocks:
         crew = stack.enter_context(crew_of(split, workload, until_stable=options.until_stable))
         _note_fewer(options, crew)
-        run_dir, resumption = _place(options, stack)
+        run_dir, resumption = _place(options, crew, stack)
         if resumption is not None and resumption.is_done:
             return done_before(options, run_dir)
         if options.events is not None:
@@ -63,10 +63,13 @@ def _execute(options: RunOptions) -> int:
     return conclude(options, ended, url, run_dir)
 
 
-def _place(options: RunOptions, stack: ExitStack) -> tuple[Path, Resumption | None]:
+def _place(
+    options: RunOptions, crew: Crew | None, stack: ExitStack
+) -> tuple[Path, Resumption | SplitResumption | None]:
     """Return the run's directory, and what it goes on with where it is resumed."""
     if options.resume is not None:
-        return options.resume, stack.enter_context(resumed(options, options.resume))
+        shards = 1 if crew is None else crew.shards
+        return options.resume, stack.enter_context(resumed(options, options.resume, shards))
     run_dir = new_run_dir(options.out, _dir_name(options))
     stack.callback(forget_unbegun, run_dir)  # when the mocks have stopped
     return run_dir, None
@@ -96,7 +99,7 @@ def _run(
     run_dir: Path,
     crew: Crew | None,
     upstream: str | None,
-    resumption: Resumption | None = None,
+    resumption: Resumption | SplitResumption | None = None,
 ) -> RunEnd:
     run_id = run_dir.name if options.out is None else f"{run_dir.name}-{uuid4().hex[:8]}"
     if options.resume is not None:
@@ -124,5 +127,9 @@ def _run(
 
         start_wall_ns = options.split.start_wall_ns
         show = partial(shown, form=options.form, events=options.events)
-        return run_shards(spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show)
-    return run_alone(spec, options, upstream, resumption)
+        reached = resumption.reached if isinstance(resumption, SplitResumption) else None
+        return run_shards(
+            spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show, reached=reached
+        )
+    one = None if isinstance(resumption, SplitResumption) else resumption
+    return run_alone(spec, options, upstream, one)

@@ -25,7 +25,7 @@ from profiler.load.ahead import Prepared
 from profiler.load.backing_off import BackingOff
 from profiler.load.budget import Budget, Limits
 from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
-from profiler.load.schedule import Trace, offsets_ns
+from profiler.load.schedule import Trace, offsets_ns, rest_of_trace
 from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
 from profiler.measure.reached import NOTHING_REACHED
@@ -243,10 +243,15 @@ class Driver:
         lead_ns = _TRACE_LEAD_NS if isinstance(loop.arrivals, Trace) else _LEAD_NS
         start_ns = self._clock() + lead_ns
         self._note_beginning(start_ns)
-        passed_ns = self._reached.phases[self.phase].elapsed_ns
-        if passed_ns:  # the schedule goes on from where it was
-            start_ns -= passed_ns
-            offsets = dropwhile(lambda offset_ns: offset_ns <= passed_ns, offsets)
+        before = self._reached.phases[self.phase]
+        if before.elapsed_ns:  # the schedule goes on from where it was
+            start_ns -= before.elapsed_ns
+            if isinstance(loop.arrivals, Trace):
+                is_sessions = loop.arrivals_of is ArrivalsOf.SESSIONS
+                ended = len(before.finished) if is_sessions else before.sent
+                offsets = rest_of_trace(offsets, passed_ns=before.elapsed_ns, ended=ended)
+            else:
+                offsets = dropwhile(lambda offset_ns: offset_ns <= before.elapsed_ns, offsets)
         schedule = (start_ns + offset_ns for offset_ns in offsets)
         self._timer = timer = make_timer(self._clock)
         try:
