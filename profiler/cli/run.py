@@ -420,7 +420,8 @@ def command(
     another, each a run of its own, and writes capacity.json and capacity.md. With several workers,
     journals and profiles of each are in shards/, and profile.json is all of them merged. --resume
     goes on with a run that was killed or interrupted: sessions that had ended are not sent again,
-    the others from their start; of a run that had done all it sends nothing.
+    the others from their start, by as many workers as before; of a run that had done all it sends
+    nothing. --max-cost and --max-tokens may be given anew with it.
 
     Exit codes: 0 done, 2 wrong input, 3 even the lowest rate misses the objective, 4 the harness
     was the bottleneck, a worker was lost, a spend limit was reached, or --until-stable or

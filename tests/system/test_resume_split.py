@@ -42,7 +42,7 @@ def killed(folder: Path, mark: str) -> Path:
     """Begin a run over two workers; kill one of them, and then their conductor."""
     (folder / "mine.yaml").write_text(WORKLOAD)
     process = subprocess.Popen(
-        command("run", "mine.yaml", "--mock-speed", 4, "--workers", 2, "--out", "run", "-q"),
+        command("run", "mine.yaml", "--mock-speed", 10, "--workers", 2, "--out", "run", "-q"),
         cwd=folder,
         env=environment(**{MARK: mark}),
         stdout=subprocess.DEVNULL,
@@ -107,7 +107,7 @@ def test_a_shard_that_others_started_is_resumed_as_that_shard(tmp_path):
     (tmp_path / "mine.yaml").write_text(WORKLOAD)
     run = tmp_path / "run"
     process = subprocess.Popen(
-        command("run", "mine.yaml", "--mock-speed", 4, "--shard", "/2", "--out", "run", "-q"),
+        command("run", "mine.yaml", "--mock-speed", 10, "--shard", "/2", "--out", "run", "-q"),
         cwd=tmp_path,
         env=environment(JOB_COMPLETION_INDEX="1"),
         stdout=subprocess.PIPE,
