@@ -5,18 +5,30 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.system.cli import agent_profiler, command, environment, json_lines, load_json
-from tests.system.processes import MARK, marked, no_orphans, wait_until
+from tests.system.http_target import reply, target
+from tests.system.processes import MARK, marked, no_orphans
 from tests.system.test_workers import WORKER, wait_for_interactions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.system.http_target import Answer
 
 pytestmark = pytest.mark.system
 
 SESSIONS, TURNS = 40, 3
+HELD = 40
+"""A third of it."""
+
+WAIT_S = 60
 SENT = b'"event":"interaction"'
 WORKLOAD = f"""\
 name: mine
@@ -38,31 +50,41 @@ def counted(run: Path) -> Counter[tuple[int, int]]:
     )
 
 
-def killed(folder: Path, mark: str) -> Path:
-    """Begin a run over two workers; kill one of them, and then their conductor."""
-    (folder / "mine.yaml").write_text(WORKLOAD)
-    process = subprocess.Popen(
-        command("run", "mine.yaml", "--mock-speed", 10, "--workers", 2, "--out", "run", "-q"),
-        cwd=folder,
-        env=environment(**{MARK: mark}),
-        stdout=subprocess.DEVNULL,
-    )
-    run = folder / "run"
-    wait_for_interactions(run, 4)
-    subprocess.run(["kill", "-9", str(marked(mark, WORKER)[0])], check=True)
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
-    return run
+@pytest.fixture(scope="module")
+def agent() -> Iterator[tuple[str, threading.Event]]:
+    """An agent that answers `HELD` requests, and no more until it is told to go on."""
+    go_on = threading.Event()
+
+    def answer(number: int, _: object) -> Answer:
+        if number >= HELD:
+            go_on.wait(WAIT_S)
+        return 200, {}, reply(tokens=50)
+
+    with target(answer) as (url, _):
+        yield url, go_on
 
 
 @pytest.fixture(scope="module")
-def resumed(tmp_path_factory) -> Path:
-    """The directory of a run whose worker and conductor were killed, and that was gone on with."""
+def resumed(tmp_path_factory, agent) -> Path:
+    """The directory of a run, a worker of which was killed and then its conductor, gone on with."""
+    url, go_on = agent
     folder: Path = tmp_path_factory.mktemp("resume-split")
+    run = folder / "run"
+    (folder / "mine.yaml").write_text(WORKLOAD)
     with no_orphans() as mark:
-        run = killed(folder, mark)
+        process = subprocess.Popen(
+            command("run", "mine.yaml", "--url", url, "--workers", 2, "--out", "run", "-q"),
+            cwd=folder,
+            env=environment(**{MARK: mark}),
+            stdout=subprocess.DEVNULL,
+        )
+        wait_for_interactions(run, 1)
+        subprocess.run(["kill", "-9", str(marked(mark, WORKER)[0])], check=True)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=WAIT_S)
         sent = sum(path.read_bytes().count(SENT) for path in run.rglob("journal.jsonl"))
-        assert 8 <= sent < SESSIONS * TURNS
+        assert 2 <= sent <= HELD
+        go_on.set()
         done = agent_profiler("run", "--resume", "run", "-q", cwd=folder, **{MARK: mark})
     assert (done.code, done.out.strip()) == (0, "run/profile.json"), done.err
     return run
@@ -103,20 +125,16 @@ def test_a_run_over_workers_that_has_ended_is_not_sent_again_nor_one_of_its_part
     assert {path: path.read_bytes() for path in resumed.rglob("*.jsonl")} == before
 
 
-def test_a_shard_that_others_started_is_resumed_as_that_shard(tmp_path):
+def test_a_shard_that_others_started_is_resumed_as_that_shard(tmp_path, agent):
+    url, go_on = agent
+    go_on.set()
     (tmp_path / "mine.yaml").write_text(WORKLOAD)
-    run = tmp_path / "run"
-    process = subprocess.Popen(
-        command("run", "mine.yaml", "--mock-speed", 10, "--shard", "/2", "--out", "run", "-q"),
+    done = agent_profiler(
+        *("run", "mine.yaml", "--url", url, "--shard", "/2", "--max-tokens", "2k", "--out", "run"),
         cwd=tmp_path,
-        env=environment(JOB_COMPLETION_INDEX="1"),
-        stdout=subprocess.PIPE,
+        JOB_COMPLETION_INDEX="1",
     )
-    journal = run / "journal.jsonl"
-    wait_until(lambda: journal.exists() and journal.read_bytes().count(SENT) >= 8, "it has sent")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
-    done = agent_profiler("run", "--resume", "run", "-q", cwd=tmp_path)
+    assert done.code == 4, done.err
+    done = agent_profiler("run", "--resume", "run", "-q", "--max-tokens", "1M", cwd=tmp_path)
     assert done.code == 0, done.err
-    assert counted(run) == Counter({key: 1 for key in ALL if key[0] % 2 == 1})
+    assert counted(tmp_path / "run") == Counter({key: 1 for key in ALL if key[0] % 2 == 1})
