@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from profiler.cli.import_files import nothing_taken, open_source, progress, skipped_log, targets
+from profiler.cli.import_files import (
+    nothing_taken,
+    open_source,
+    progress,
+    seldom_collected,
+    skipped_log,
+    targets,
+)
 from profiler.errors import UsageError
 from profiler.workload.importers.kinds import ImportKind
 
@@ -108,6 +115,7 @@ def command(
     redactor = Redactor(redact_pattern or ()) if redact or redact_pattern else None
     count = _counter() if count_tokens else None
     with ExitStack() as closing:
+        closing.enter_context(seldom_collected())
         source = closing.enter_context(open_source(file))
         found = Survey()
         if skipped is not None:

@@ -177,11 +177,23 @@ def _from_json(body: bytes) -> Batch:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise _malformed("JSON", exc) from exc
-    return from_object(request)
+    return _from_object(request)
 
 
-def from_object(request: Any) -> Batch:
-    """Return the spans of a request in OTLP/JSON that was parsed already."""
+def span_from(span: dict[str, Any], scope: Any, resource: Any) -> Span | None:
+    """Return one span of OTLP/JSON that was parsed already, None for one without ids or times.
+
+    `scope` is the name of its scope, `resource` its resource's attributes, as they stand there.
+    """
+    about = _json_attributes({"attributes": resource}, _MAX_DEPTH)
+    try:
+        return _json_span(span, _text(scope), about)
+    except _InvalidSpanError:
+        return None
+
+
+def _from_object(request: Any) -> Batch:
+    """Return the spans of a request."""
     gathered = _Gathered()
     for of_resource in _objects(_object(request, "the request"), "resourceSpans"):
         about = _object(of_resource.get("resource"), "resource")
@@ -195,6 +207,7 @@ def from_object(request: Any) -> Batch:
 
 def _json_span(span: dict[str, Any], scope: str, resource: dict[str, Any]) -> Span:
     status = _object(span.get("status"), "status")
+    events = _items(span, "events")
     start_ns = _time(_integer(span.get("startTimeUnixNano")))
     return Span(
         trace_id=_id(_text(span.get("traceId")).lower(), _TRACE_HEX),
@@ -209,7 +222,9 @@ def _json_span(span: dict[str, Any], scope: str, resource: dict[str, Any]) -> Sp
         events=tuple(
             Event(name=_text(event.get("name")), attributes=_json_attributes(event, _MAX_DEPTH))
             for event in _objects(span, "events")
-        ),
+        )
+        if events
+        else (),
         status=_json_member(Status, status.get("code"), "STATUS_CODE_"),
         message=_text(status.get("message")),
         scope=scope,
@@ -218,10 +233,16 @@ def _json_span(span: dict[str, Any], scope: str, resource: dict[str, Any]) -> Sp
 
 
 def _json_attributes(owner: dict[str, Any], depth: int, key: str = "attributes") -> dict[str, Any]:
-    return {
-        _text(pair.get("key")): _json_value(pair.get("value"), depth - 1)
-        for pair in _objects(owner, key)
-    }
+    found: dict[str, Any] = {}
+    for pair in _objects(owner, key):
+        node = pair.get("value")
+        if depth > 1 and isinstance(node, dict) and len(node) == 1 and "stringValue" in node:
+            plain = node["stringValue"]  # most are
+            value = plain if isinstance(plain, str | bool) else None
+        else:
+            value = _json_value(node, depth - 1)
+        found[_text(pair.get("key"))] = value
+    return found
 
 
 def _json_value(node: Any, depth: int) -> Any:  # noqa: PLR0911 - one for each kind of value
@@ -270,7 +291,7 @@ def _items(owner: dict[str, Any], key: str) -> list[Any]:
 
 def _objects(owner: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
     for item in _items(owner, key):
-        yield _object(item, f"an item of {key}")
+        yield item if isinstance(item, dict) else _object(item, f"an item of {key}")
 
 
 def _text(node: Any) -> str:

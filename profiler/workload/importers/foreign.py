@@ -32,7 +32,8 @@ _ROLES = {
     "system": "system",
     "developer": "system",
 }
-_PLAIN = {"role", "content"}
+_CALLING = {"role", "content", "tool_calls"}
+_TOLD = {"role", "content", "tool_call_id"}
 _TEXT_ROLES = ("system", "user", "assistant")
 _TEXTS = frozenset({"text", "input_text", "output_text"})
 _CALLS = frozenset({"tool_call", "tool_use", "function_call", "functionCall"})
@@ -78,6 +79,17 @@ def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
         return []
     found: list[Message] = []
     for item in value:
+        if (
+            isinstance(item, dict)
+            and len(item) == 2  # noqa: PLR2004 - by far the most: a role and a text
+            and item.get("role") in _TEXT_ROLES
+            and isinstance(item.get("content"), str)
+        ):
+            found.append(item)
+            continue
+        if isinstance(item, dict) and (usual := _usual(item)) is not None:
+            found.append(usual)
+            continue
         while isinstance(item, list) and len(item) == 1:  # LangChain: one list for each prompt
             item = item[0]  # noqa: PLW2901
         if isinstance(item, list):
@@ -88,6 +100,24 @@ def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
             if notes is not None and isinstance(role, str) and role not in _ROLES:
                 notes[f"a message of the unknown role {shortened(role)}, left out"] = None
     return found
+
+
+def _usual(item: dict[str, Any]) -> Message | None:
+    """Return what `_converted` would of OpenAI's own tool calls and results, but sooner.
+
+    None for all others.
+    """
+    role, content = item.get("role"), item.get("content")
+    if role == "tool":
+        call_id = item.get("tool_call_id")
+        if item.keys() == _TOLD and isinstance(content, str) and isinstance(call_id, str):
+            told: Message = {"role": "tool", "content": content}
+            return {**told, "tool_call_id": call_id} if call_id else told
+    elif role == "assistant" and item.keys() == _CALLING:
+        calls = item["tool_calls"]
+        if (content is None or isinstance(content, str)) and isinstance(calls, list):
+            return asked(content or "", [_call(made) for made in calls if isinstance(made, dict)])
+    return None
 
 
 def _is_shallow(value: Any, depth: int = _MOST_DEPTH) -> bool:
@@ -106,9 +136,6 @@ def _preamble(value: dict[str, Any]) -> list[Message]:
 
 def _converted(item: dict[str, Any]) -> Iterator[Message]:
     """Yield the messages that one message of some dialect comes to."""
-    if item.keys() == _PLAIN and isinstance(item["content"], str) and item["role"] in _TEXT_ROLES:
-        yield item  # by far the most
-        return
     inner = item.get("message", item.get("data", item.get("content")))
     if "role" not in item and isinstance(inner, dict) and ("role" in inner or "content" in inner):
         item = {
@@ -217,10 +244,9 @@ def call(name: str, arguments: Any, call_id: Any = None) -> dict[str, Any]:
 def _call(item: dict[str, Any]) -> dict[str, Any]:
     function = item.get("function")
     inner = function if isinstance(function, dict) else item
-    name = inner.get("name")
-    arguments = next(
-        (inner[key] for key in ("arguments", "input", "args") if inner.get(key) is not None), None
-    )
+    name, arguments = inner.get("name"), inner.get("arguments")
+    if arguments is None:
+        arguments = inner.get("input") if inner.get("input") is not None else inner.get("args")
     call_id = item.get("call_id") or item.get("id")
     return call(name if isinstance(name, str) and name else "unknown", arguments, call_id)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from profiler.workload.importers.turns import CUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
     from typing import Any
 
     from profiler.workload.importers.frames import Frame
@@ -48,13 +48,9 @@ class Gathering:
         """Say that something was skipped."""
         self.found.skip(Problem(line, why))
 
-    @contextmanager
-    def refusing(self, line: int) -> Iterator[None]:
+    def refusing(self, line: int) -> _Refusing:
         """Skip what is refused within."""
-        try:
-            yield
-        except RefusedError as exc:
-            self.skip(line, str(exc))
+        return _Refusing(self, line)
 
     def dropped(self, records: int) -> None:
         """Say how many records did not fit."""
@@ -63,8 +59,8 @@ class Gathering:
 
     def objects(
         self, frames: Iterable[Frame], advanced: Callable[[Frame], None] | None = None
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the JSON objects of a file with their lines; what is none is skipped."""
+    ) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+        """Yield the JSON objects of a file: line, bytes, object; what is none is skipped."""
         for number, frame in enumerate(frames):
             if advanced is not None and number % _EVERY == 0:
                 advanced(frame)
@@ -78,9 +74,33 @@ class Gathering:
                 self.skip(line, why_no_json(data))
                 continue
             if isinstance(record, dict):
-                yield line, record
+                yield line, data, record
             else:
                 self.skip(line, "not a JSON object")
 
 
 _MOST_AGENTS = 10_000
+
+
+class _Refusing:
+    """A class, not a generator: there is one for every record."""
+
+    __slots__ = ("_into", "_line")
+
+    def __init__(self, into: Gathering, line: int) -> None:
+        self._into = into
+        self._line = line
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if isinstance(exc, RefusedError):
+            self._into.skip(self._line, str(exc))
+            return True
+        return False

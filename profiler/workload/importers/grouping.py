@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from contextlib import ExitStack
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +24,16 @@ MOST_BYTES = 16 * 2**20
 _BUFFER_BYTES = 64 * 2**10
 _MOST_LEVELS = 4
 _HEAD = struct.Struct("<II")
+_SHORT_KEY = 128
+
+
+def _part(key: bytes, level: int) -> int:
+    digest = blake2b(key, digest_size=4, person=b"level-%d" % level).digest()
+    return int.from_bytes(digest) % PARTS
+
+
+_recent_part = lru_cache(4096)(_part)
+"""What belongs together rarely stands far apart."""
 
 
 class Groups:
@@ -35,7 +46,8 @@ class Groups:
         self.dropped = 0
         self._most = most_bytes
         self._level = level
-        self._buffers = [bytearray() for _ in range(PARTS)]
+        self._buffers: list[list[bytes]] = [[] for _ in range(PARTS)]
+        self._buffered = [0] * PARTS
         self._sizes = [0] * PARTS
         self._files: dict[int, BinaryIO] = {}
         self._open = ExitStack()
@@ -54,16 +66,18 @@ class Groups:
 
     def add(self, key: bytes, record: bytes) -> None:
         """Take a record."""
-        digest = blake2b(key, digest_size=4, person=b"level-%d" % self._level).digest()
-        number = int.from_bytes(digest) % PARTS
+        part = _recent_part if len(key) <= _SHORT_KEY else _part
+        number = part(key, self._level)
         buffer = self._buffers[number]
-        buffer += _HEAD.pack(len(key), len(record))
-        buffer += key
-        buffer += record
-        self._sizes[number] += _HEAD.size + len(key) + len(record)
-        if len(buffer) >= _BUFFER_BYTES:
-            self._file(number).write(buffer)
+        buffer.append(_HEAD.pack(len(key), len(record)) + key)
+        buffer.append(record)
+        size = _HEAD.size + len(key) + len(record)
+        self._sizes[number] += size
+        self._buffered[number] += size
+        if self._buffered[number] >= _BUFFER_BYTES:
+            self._file(number).write(b"".join(buffer))
             buffer.clear()
+            self._buffered[number] = 0
 
     def groups(self) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield each key with its records, in the order in which they came."""
@@ -96,14 +110,14 @@ class Groups:
 
     def _records(self, number: int) -> Iterator[tuple[bytes, bytes]]:
         if file := self._files.get(number):
-            file.write(self._buffers[number])
+            file.writelines(self._buffers[number])
             self._buffers[number].clear()
             file.seek(0)
             while head := file.read(_HEAD.size):
                 key, record = _HEAD.unpack(head)
                 yield file.read(key), file.read(record)
             return
-        buffer, at = bytes(self._buffers[number]), 0
+        buffer, at = b"".join(self._buffers[number]), 0
         while at < len(buffer):
             key, record = _HEAD.unpack_from(buffer, at)
             at += _HEAD.size

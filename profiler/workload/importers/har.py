@@ -46,7 +46,7 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
     into.found.unit = "entry"
     sessions = _Sessions()
     frames = _numbered(items_within(stream, PATHS))
-    for number, entry in into.objects(frames, advanced):
+    for number, _, entry in into.objects(frames, advanced):
         with into.refusing(number):
             _add(number, entry, into, sessions)
 

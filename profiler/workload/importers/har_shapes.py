@@ -105,8 +105,8 @@ def _of_responses(
 def _of_messages(body: dict[str, Any], messages: list[Any], session: str | None) -> Request | None:
     if "threadId" in body and "runId" in body:
         return _request(AG_UI, messages, session, carries_history=True)
-    is_ui = any(isinstance(m, dict) and isinstance(m.get("parts"), list) for m in messages)
-    if is_ui:
+    with_parts = [m for m in messages if isinstance(m, dict) and "parts" in m]
+    if any(isinstance(message["parts"], list) for message in with_parts):
         return _request(VERCEL, messages, session or _id(body.get("id")), carries_history=True)
     return _request(CHAT, messages, session, carries_history=True)
 

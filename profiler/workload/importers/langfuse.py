@@ -13,14 +13,13 @@ the outer is a wrapper.
 
 from __future__ import annotations
 
+import marshal
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from profiler.workload.importers import foreign
 from profiler.workload.importers.documents import records
 from profiler.workload.importers.grouping import Groups
-from profiler.workload.importers.messages import json_text
+from profiler.workload.importers.messages import check_depth
 from profiler.workload.importers.times import seconds
 from profiler.workload.importers.turns import Call, Turn
 
@@ -49,13 +48,13 @@ FAILED = "an LLM call that failed, not replayed"
 def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] | None) -> None:
     """Read a file and give its turns to `into`."""
     with Groups() as traces:
-        for line, row in into.objects(records(stream, PATHS), advanced):
+        for line, data, row in into.objects(records(stream, PATHS), advanced):
             for trace_id, kind, part in _rows(row, line, into):
                 with into.refusing(line):
-                    record = b"%b%d %b" % (kind, line, json_text(part).encode())
-                    traces.add(trace_id.encode(errors="replace"), record)
+                    check_depth(data, part)
+                    traces.add(trace_id.encode(errors="replace"), marshal.dumps((kind, line, part)))
         for key, records_of in traces.groups():
-            parts = [_part(record) for record in records_of]
+            parts = [marshal.loads(record) for record in records_of]  # noqa: S302 - as above
             with into.refusing(min(line for _, line, _ in parts)):
                 _trace(key.decode(errors="replace"), parts, into)
         into.dropped(traces.dropped)
@@ -96,15 +95,12 @@ def _one(row: Row, line: int, into: Gathering) -> Iterator[tuple[str, bytes, Row
         into.skip(line, UNKNOWN)
 
 
-def _part(record: bytes) -> tuple[bytes, int, Row]:
-    head, _, data = record.partition(b" ")
-    row: Row = orjson.loads(data)
-    return head[:1], int(head[1:]), row
-
-
 def get(row: Row, *names: str) -> Any:
     """Return the first of these that is there and not null."""
-    return next((row[name] for name in names if row.get(name) is not None), None)
+    for name in names:
+        if (found := row.get(name)) is not None:
+            return found
+    return None
 
 
 def _dicts(value: Any) -> list[Row]:

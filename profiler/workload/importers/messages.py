@@ -135,6 +135,15 @@ def json_text(value: Any) -> str:
         raise RefusedError(TOO_DEEP) from exc
 
 
+def check_depth(data: bytes, value: Any) -> None:
+    """Raise RefusedError where a value, which is part of the JSON in `data`, is nested too deeply.
+
+    What has too few brackets for that is not looked through.
+    """
+    if data.count(b"{") + data.count(b"[") > _MOST_DEPTH:
+        json_text(value)
+
+
 def shortened(value: Any) -> str:
     """Return a value as a reason may quote it: short, and in one line."""
     text = value if isinstance(value, str) else type(value).__name__
@@ -142,3 +151,4 @@ def shortened(value: Any) -> str:
 
 
 _MOST_QUOTED = 30
+_MOST_DEPTH = 250  # orjson writes 254

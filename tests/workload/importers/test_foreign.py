@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from profiler.workload.importers.foreign import answer, asked_by_user, messages
 
@@ -120,3 +122,23 @@ def test_roles_that_are_not_known_are_named() -> None:
     notes: dict[str, None] = {}
     assert messages([{"role": "robot", "content": "beep"}, SAID[0]], notes) == [SAID[0]]
     assert list(notes) == ["a message of the unknown role 'robot', left out"]
+
+
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "", "x", 5, [], {}, [{"type": "text", "text": "t"}]]
+)
+CALLS: st.SearchStrategy[Any] = st.sampled_from(
+    [None, [], [CALL], [5, CALL], [{"name": "f", "input": {"a": 1}}], "x", {}]
+)
+OPENAI: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "system", "assistant", "tool"]), "content": ODD},
+    optional={"tool_calls": CALLS, "tool_call_id": ODD},
+)
+
+
+@given(message=OPENAI)
+def test_a_message_of_openai_means_the_same_with_a_key_that_says_nothing(
+    message: dict[str, Any],
+) -> None:
+    """The usual ones are taken a quicker way, which a key of their own keeps them from."""
+    assert messages([message]) == messages([{**message, "created": 1}])

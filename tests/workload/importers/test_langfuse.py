@@ -21,6 +21,7 @@ from profiler.workload.importers.langfuse import (
     UNKNOWN,
     gather,
 )
+from profiler.workload.importers.messages import TOO_DEEP
 from profiler.workload.importers.turns import GENERATED
 from tests.workload.importers.gathering import Gathered
 
@@ -245,3 +246,15 @@ def test_no_value_of_a_wrong_type_ends_the_import(junk: Any) -> None:
         for key in row:
             changed = [{**row, key: junk} if other is row else other for other in ROWS]
             Gathered(gather, lines(changed))
+
+
+def test_what_is_nested_too_deeply_is_named_and_the_rest_is_taken() -> None:
+    """orjson reads 1,024 levels and writes 254."""
+    deep = "[" * 900 + "]" * 900
+    wide = json.dumps([[] for _ in range(900)])
+    of = trace("t", 0, input="Hello?")
+    rows = [lines([of]), lines([generation("t", 1, 2, "Hello?", "Hi.")])]
+    odd = [lines([tool("t", 3, "find", "PLACE")]).replace('"PLACE"', one) for one in (deep, wide)]
+    found = Gathered(gather, "".join([*rows, *odd]))
+    assert found.skipped == [(3, TOO_DEEP)]
+    assert [m["role"] for m in found.sessions["s1"].messages] == ["user", "assistant", "tool"]

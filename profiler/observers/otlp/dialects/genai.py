@@ -109,6 +109,8 @@ def inference(span: Span) -> Inference:
 
 def usage(found: Attributes) -> Usage | None:
     """Return the usage of a span; None if it says nothing."""
+    if not any("usage" in name for name in found):  # as all of these names have it
+        return None
     return read.whole(
         inputs=read.count(found, *_INPUT),
         outputs=read.count(found, *_OUTPUT),

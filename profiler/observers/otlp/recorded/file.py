@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from profiler.observers.otlp.decode import RefusedError, from_object
+from profiler.observers.otlp.decode import RefusedError, span_from
+from profiler.observers.otlp.recorded.kept import kept, span_of
 from profiler.observers.otlp.recorded.turn import turn_of
 from profiler.workload.importers.documents import records
 from profiler.workload.importers.grouping import Groups
@@ -36,18 +35,42 @@ NO_CALL = "a trace without an LLM call, a tool or an agent"
 def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] | None) -> None:
     """Read a file and give its turns to `into`."""
     with Groups() as traces:
-        for line, request in into.objects(records(stream, PATHS), advanced):
+        for line, _, request in into.objects(records(stream, PATHS), advanced):
             for resource, scope, span in _spans(request, line, into):
                 trace_id = span.get("traceId") if isinstance(span, dict) else None
                 if not isinstance(trace_id, str):
                     into.skip(line, INVALID)
                     continue
                 with into.refusing(line):
-                    record = json_text([line, resource, scope, span]).encode()
-                    traces.add(trace_id.lower().encode(errors="replace"), record)
+                    _check_depth(resource, scope, span)
+                    found = _decoded(resource, scope, span)
+                    if found is None:
+                        into.skip(line, INVALID)
+                    else:
+                        traces.add(found.trace_id.encode(), kept(line, found))
         for key, parts in traces.groups():
-            _trace(key.decode(errors="replace"), parts, into)
+            _trace(key.decode(), parts, into)
         into.dropped(traces.dropped)
+
+
+def _check_depth(resource: Any, scope: Any, span: dict[str, Any]) -> None:
+    """Refuse what is nested too deeply; texts, which are most of a file, are passed over."""
+    attributes = span.get("attributes")
+    if isinstance(attributes, list):
+        attributes = [pair for pair in attributes if not _is_text(pair)]
+    json_text([resource, scope, {**span, "attributes": attributes}])
+
+
+def _is_text(pair: Any) -> bool:
+    value = pair.get("value") if isinstance(pair, dict) else None
+    return isinstance(value, dict) and isinstance(value.get("stringValue"), str)
+
+
+def _decoded(resource: Any, scope: Any, span: dict[str, Any]) -> Span | None:
+    try:
+        return span_from(span, scope, resource)
+    except RefusedError:
+        return None
 
 
 def _spans(request: dict[str, Any], line: int, into: Gathering) -> Iterator[tuple[Any, Any, Any]]:
@@ -80,21 +103,11 @@ def _trace(trace_id: str, parts: list[bytes], into: Gathering) -> None:
     spans: list[Span] = []
     lines: list[int] = []
     for part in parts:
-        line, resource, scope, span = orjson.loads(part)
+        line, span = span_of(trace_id, part)
         if len(spans) >= MOST_SPANS:
             into.skip(line, TOO_MANY)
             continue
-        of_scope = {"scope": {"name": scope}, "spans": [span]}
-        request = {"resource": {"attributes": resource}, "scopeSpans": [of_scope]}
-        try:
-            batch = from_object({"resourceSpans": [request]})
-        except RefusedError:
-            into.skip(line, INVALID)
-            continue
-        if batch.invalid:
-            into.skip(line, INVALID)
-            continue
-        spans.extend(batch.spans)
+        spans.append(span)
         lines.append(line)
     if not spans:
         return
