@@ -52,6 +52,10 @@ class JournalError(UsageError):
     """A journal cannot be read or written."""
 
 
+class JournalInUseError(JournalError):
+    """Another process is writing the journal."""
+
+
 class ProfileError(UsageError):
     """A profile cannot be read, or profiles cannot be combined."""
 

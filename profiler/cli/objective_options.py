@@ -32,6 +32,28 @@ def check_goodput(goodput: str | None) -> None:
         parse_goodput(goodput)
 
 
+def refuse_with_search(*, limits: bool, events: bool, faults: bool) -> None:
+    """Raise `UsageError` for what is asked for beside --find-capacity and does not go with it."""
+    if limits:
+        raise UsageError(
+            "a search has no spend limit",
+            where="--max-cost, --max-tokens",
+            fix="Leave it out, and bound the search by --max-rate, --max-steps and --requests",
+        )
+    if events:
+        raise UsageError(
+            "a search has no events",
+            where="--json",
+            fix="Leave it out: capacity.json is written after every step",
+        )
+    if faults:
+        raise UsageError(
+            "a search has no faults",
+            where="--mock-faults",
+            fix="Leave it out: what it finds is to be the agent's own capacity",
+        )
+
+
 def search(
     workload: Workload,
     argv: tuple[str, ...],

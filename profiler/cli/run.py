@@ -5,416 +5,70 @@
 
 import gc
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import typer
 
+from profiler.cli import run_arguments as given
 from profiler.measure.syncing import Fsync
-
-if TYPE_CHECKING:
-    from profiler.cli.session import RunOptions
-
-_TARGET, _LOAD, _OUTPUT = "Target", "Load (overrides the workload file)", "Output"
-_SPREAD = "Spread over processes and machines"
-_CARE = "Care for others' systems, and for spend"
-_CAPACITY = "Find the capacity"
-_INSIDE = "See inside the agent"
-_SHOW = "Show the run on production's dashboard"
 
 
 def command(
     context: typer.Context,
-    workload: Annotated[
-        str | None,
-        typer.Argument(
-            help="A workload file, or the name of a shipped one: airline, support, smoke.",
-            metavar="WORKLOAD",
-            show_default=False,
-        ),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            help="The agent's address. Without one here or in the file, the mock agent is started.",
-            rich_help_panel=_TARGET,
-        ),
-    ] = None,
-    http2: Annotated[
-        bool,
-        typer.Option(
-            "--http2",
-            help="Speak HTTP/2 where the agent does (needs the extra http2).",
-            rich_help_panel=_TARGET,
-        ),
-    ] = False,
-    mock_speed: Annotated[
-        float,
-        typer.Option(
-            help="The mock agent runs so many times faster than life.",
-            min=0.01,
-            rich_help_panel=_TARGET,
-        ),
-    ] = 1.0,
-    mock_faults: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="It injects the faults of this plan (YAML; docs/faults.md lists them).",
-            rich_help_panel=_TARGET,
-        ),
-    ] = None,
-    users: Annotated[
-        int | None,
-        typer.Option(help="Closed loop: so many users at a time.", rich_help_panel=_LOAD),
-    ] = None,
-    rate: Annotated[
-        str | None,
-        typer.Option(
-            help="Open loop: arrivals at this rate, like 5/s or 120/min.", rich_help_panel=_LOAD
-        ),
-    ] = None,
-    requests: Annotated[
-        int | None,
-        typer.Option("--requests", "-n", help="Measured interactions.", rich_help_panel=_LOAD),
-    ] = None,
-    sessions: Annotated[
-        int | None,
-        typer.Option(help="Whole sessions, in place of --requests.", rich_help_panel=_LOAD),
-    ] = None,
-    duration: Annotated[
-        str | None,
-        typer.Option(help="Start nothing after so long, like 90s or 5m.", rich_help_panel=_LOAD),
-    ] = None,
-    warmup: Annotated[
-        int | None,
-        typer.Option(help="Interactions before those that count.", rich_help_panel=_LOAD),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="The same seed sends the same sessions.", rich_help_panel=_LOAD),
-    ] = None,
-    max_in_flight: Annotated[
-        int | None,
-        typer.Option(
-            help="Open loop: drop (and count) arrivals that find so many under way.",
-            rich_help_panel=_LOAD,
-        ),
-    ] = None,
-    until_stable: Annotated[
-        bool,
-        typer.Option(
-            "--until-stable",
-            help="Go on past --requests until the key numbers are stable.",
-            rich_help_panel=_LOAD,
-        ),
-    ] = False,
-    max_requests: Annotated[
-        int | None,
-        typer.Option(
-            help="Where --until-stable gives up (default: ten times --requests).",
-            rich_help_panel=_LOAD,
-        ),
-    ] = None,
-    error_limit: Annotated[
-        float | None,
-        typer.Option(
-            help="Stop when more than this share (0 to 1) of the interactions fails.",
-            rich_help_panel=_LOAD,
-        ),
-    ] = None,
-    ramp_up: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DURATION",
-            help="Closed loop: users begin evenly over so long (default beyond this machine: "
-            "0.1 s each, 10 s at most; else none).",
-            rich_help_panel=_LOAD,
-        ),
-    ] = None,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes",
-            "-y",
-            help="Do not ask before loading a target beyond this machine.",
-            rich_help_panel=_CARE,
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Print what would be sent, to whom and at what cost, and send nothing.",
-            rich_help_panel=_CARE,
-        ),
-    ] = False,
-    max_cost: Annotated[
-        str | None,
-        typer.Option(
-            metavar="USD",
-            help="Send nothing more once calls of so much were observed, like 5USD.",
-            rich_help_panel=_CARE,
-        ),
-    ] = None,
-    max_tokens: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="Or calls of so many tokens, like 2M.",
-            rich_help_panel=_CARE,
-        ),
-    ] = None,
-    price_input: Annotated[
-        float | None,
-        typer.Option(
-            metavar="USD",
-            help="For --max-cost: of a million input tokens, for all models, not list prices.",
-            min=0.0,
-            rich_help_panel=_CARE,
-        ),
-    ] = None,
-    price_output: Annotated[
-        float | None,
-        typer.Option(
-            metavar="USD",
-            help="Of a million output tokens; goes with --price-input.",
-            min=0.0,
-            rich_help_panel=_CARE,
-        ),
-    ] = None,
-    no_backoff: Annotated[
-        bool,
-        typer.Option(
-            "--no-backoff",
-            help="Go on at full load where the target answers only 429 and 503.",
-            rich_help_panel=_CARE,
-        ),
-    ] = False,
-    gateway: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[HOST:PORT]",
-            help="Record the agent's LLM calls, on their way to --upstream (default port: 8787).",
-            rich_help_panel=_INSIDE,
-        ),
-    ] = None,
-    upstream: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The provider's base URL, like https://api.openai.com/v1.",
-            rich_help_panel=_INSIDE,
-        ),
-    ] = None,
-    otlp: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[HOST:PORT]",
-            help="Receive the agent's OpenTelemetry spans over HTTP (default port: 4318).",
-            rich_help_panel=_INSIDE,
-        ),
-    ] = None,
-    otlp_grpc: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT",
-            help="And over gRPC, usually at 4317 (needs the extra grpc).",
-            min=0,
-            max=65535,
-            rich_help_panel=_INSIDE,
-        ),
-    ] = None,
-    otlp_grace: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DURATION",
-            help="Wait so long for spans that come late (default: 6s).",
-            rich_help_panel=_INSIDE,
-        ),
-    ] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL",
-            help="Count a store's operations: redis://... or postgresql://...; may be given again.",
-            rich_help_panel=_INSIDE,
-        ),
-    ] = None,
-    prometheus: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[HOST:PORT]",
-            help="Show the run's metrics to Prometheus, as production's (default port: 9464).",
-            rich_help_panel=_SHOW,
-        ),
-    ] = None,
-    otlp_export: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Push them to an OpenTelemetry collector, like http://127.0.0.1:4318.",
-            rich_help_panel=_SHOW,
-        ),
-    ] = None,
-    buckets: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Buckets of a plan's thresholds: its monitoring/opentelemetry/buckets.json.",
-            rich_help_panel=_SHOW,
-        ),
-    ] = None,
-    tag_interactions: Annotated[
-        bool,
-        typer.Option(
-            "--tag-interactions",
-            help="Add a marker to the texts of scenarios that are taggable, for the gateway.",
-            rich_help_panel=_INSIDE,
-        ),
-    ] = False,
-    workers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|auto",
-            help="Split the run over so many processes; auto: as many as there are cores.",
-            rich_help_panel=_SPREAD,
-        ),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="tcp://HOST:PORT",
-            help="Split it over the workers of the Dask cluster with this scheduler.",
-            rich_help_panel=_SPREAD,
-        ),
-    ] = None,
-    conductor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST[:PORT]",
-            help="Where the workers of the cluster reach this machine (default: found out).",
-            rich_help_panel=_SPREAD,
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N",
-            help="Run only part I of N; /N takes I from JOB_COMPLETION_INDEX. Then `merge`.",
-            rich_help_panel=_SPREAD,
-        ),
-    ] = None,
-    start_at: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Send nothing before this time, like 2026-03-01T12:00:00Z or +30s.",
-            rich_help_panel=_SPREAD,
-        ),
-    ] = None,
-    find_capacity: Annotated[
-        bool,
-        typer.Option(
-            "--find-capacity",
-            help="Step the rate up to the highest that meets --objective.",
-            rich_help_panel=_CAPACITY,
-        ),
-    ] = False,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            help="What a rate must meet, like 'latency.p95<2s, error_rate<1%'.",
-            rich_help_panel=_CAPACITY,
-        ),
-    ] = None,
-    start_rate: Annotated[
-        str,
-        typer.Option(help="The first rate, in interactions.", rich_help_panel=_CAPACITY),
-    ] = "1/s",
-    max_rate: Annotated[
-        str, typer.Option(help="Never offer more than this.", rich_help_panel=_CAPACITY)
-    ] = "1000/s",
-    resolution: Annotated[
-        float,
-        typer.Option(
-            help="How near the rates that meet and miss must be, as a share.",
-            min=0.005,
-            max=1.0,
-            rich_help_panel=_CAPACITY,
-        ),
-    ] = 0.05,
-    max_steps: Annotated[
-        int, typer.Option(help="Most rates that are tried.", min=1, rich_help_panel=_CAPACITY)
-    ] = 20,
-    settle: Annotated[
-        str, typer.Option(help="Pause between steps.", rich_help_panel=_CAPACITY)
-    ] = "2s",
-    goodput: Annotated[
-        str | None,
-        typer.Option(
-            help="What makes an interaction good, like 'latency<2s'; its share is reported.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="The run's directory (default: results/<workload>-<date>-<time>).",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN_DIR",
-            help="Go on with a run that ended early, where it ended, with its own options.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    fsync: Annotated[
-        Fsync,
-        typer.Option(
-            metavar="WHEN",
-            help="Force the journal to the disk: always, every second (interval), or never.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = Fsync.INTERVAL,
-    save_text: Annotated[
-        bool,
-        typer.Option(
-            "--save-text",
-            help="Keep what was said, redacted, in texts.jsonl (default: texts are kept nowhere).",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = False,
-    redact: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="With --save-text: replace what this matches, too; may be given again.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet",
-            "-q",
-            help="Print only the path of the profile.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = False,
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print JSON lines for other programs: started, progress, profile, end.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = False,
+    workload: given.Workload = None,
+    url: given.Url = None,
+    http2: given.Http2 = False,
+    mock_speed: given.MockSpeed = 1.0,
+    mock_faults: given.MockFaults = None,
+    users: given.Users = None,
+    rate: given.Rate = None,
+    requests: given.Requests = None,
+    sessions: given.Sessions = None,
+    duration: given.Duration = None,
+    warmup: given.Warmup = None,
+    seed: given.Seed = None,
+    max_in_flight: given.MaxInFlight = None,
+    until_stable: given.UntilStable = False,
+    max_requests: given.MaxRequests = None,
+    error_limit: given.ErrorLimit = None,
+    ramp_up: given.RampUp = None,
+    yes: given.Yes = False,
+    dry_run: given.DryRun = False,
+    max_cost: given.MaxCost = None,
+    max_tokens: given.MaxTokens = None,
+    price_input: given.PriceInput = None,
+    price_output: given.PriceOutput = None,
+    no_backoff: given.NoBackoff = False,
+    gateway: given.Gateway = None,
+    upstream: given.Upstream = None,
+    otlp: given.Otlp = None,
+    otlp_grpc: given.OtlpGrpc = None,
+    otlp_grace: given.OtlpGrace = None,
+    state: given.State = None,
+    prometheus: given.Prometheus = None,
+    otlp_export: given.OtlpExport = None,
+    buckets: given.Buckets = None,
+    tag_interactions: given.TagInteractions = False,
+    workers: given.Workers = None,
+    cluster: given.Cluster = None,
+    conductor: given.Conductor = None,
+    shard: given.Shard = None,
+    start_at: given.StartAt = None,
+    find_capacity: given.FindCapacity = False,
+    objective: given.Objective = None,
+    start_rate: given.StartRate = "1/s",
+    max_rate: given.MaxRate = "1000/s",
+    resolution: given.Resolution = 0.05,
+    max_steps: given.MaxSteps = 20,
+    settle: given.Settle = "2s",
+    goodput: given.Goodput = None,
+    out: given.Out = None,
+    resume: given.Resume = None,
+    fsync: given.Fsync = Fsync.INTERVAL,
+    save_text: given.SaveText = False,
+    redact: given.Redact = None,
+    quiet: given.Quiet = False,
+    json: given.Json = False,
 ) -> int:
     """Replay a workload against an agent and write what one interaction costs.
 
@@ -423,19 +77,28 @@ def command(
     another, each a run of its own, and writes capacity.json and capacity.md. With several workers,
     journals and profiles of each are in shards/, and profile.json is all of them merged. --resume
     goes on with a run that was killed or interrupted: sessions that had ended are not sent again,
-    the others from their start; of a run that had done all it sends nothing.
+    the others from their start, by as many workers as before; of a run that had done all it sends
+    nothing. --max-cost and --max-tokens may be given anew with it.
 
     Exit codes: 0 done, 2 wrong input, 3 even the lowest rate misses the objective, 4 the harness
     was the bottleneck, a worker was lost, a spend limit was reached, or --until-stable or
     --find-capacity found no answer, 5 the target was unusable, 130 interrupted.
     """
-    from profiler.cli import exporting, session
+    from profiler.cli import exporting
     from profiler.cli.again import AGAIN, options_again
     from profiler.cli.caution import ask, check_saving, files_of, gently, show
+    from profiler.cli.concluding import EXIT_OK
     from profiler.cli.events import Events
     from profiler.cli.intent import Intent
-    from profiler.cli.objective_options import check_goodput, refuse_without_search, search
+    from profiler.cli.objective_options import (
+        check_goodput,
+        refuse_with_search,
+        refuse_without_search,
+        search,
+    )
     from profiler.cli.observing import check_fits, observing_of, options_of
+    from profiler.cli.run_options import RunOptions, reproducing_argv
+    from profiler.cli.session import execute
     from profiler.cli.spending import meter_of, prices_of
     from profiler.cli.split import split_of
     from profiler.errors import UsageError
@@ -504,28 +167,11 @@ def command(
         "save_text": save_text or None,
         "no_backoff": no_backoff or None,
     }
-    if find_capacity and meter is not None:
-        raise UsageError(
-            "a search has no spend limit",
-            where="--max-cost, --max-tokens",
-            fix="Leave it out, and bound the search by --max-rate, --max-steps and --requests",
-        )
-    if find_capacity and json:
-        raise UsageError(
-            "a search has no events",
-            where="--json",
-            fix="Leave it out: capacity.json is written after every step",
-        )
-    if find_capacity and mock_faults is not None:
-        raise UsageError(
-            "a search has no faults",
-            where="--mock-faults",
-            fix="Leave it out: what it finds is to be the agent's own capacity",
-        )
     if not find_capacity:
         refuse_without_search(objective)
         check_goodput(goodput)
     else:
+        refuse_with_search(limits=meter is not None, events=json, faults=mock_faults is not None)
         shown |= {
             "find-capacity": True,
             "objective": objective,
@@ -535,7 +181,7 @@ def command(
             "max-steps": max_steps,
             "settle": settle,
         }
-    argv = session.reproducing_argv(
+    argv = reproducing_argv(
         workload,
         loaded,
         {name: value for name, value in overrides.items() if name != "backoff"} | shown,
@@ -556,7 +202,7 @@ def command(
     )
     if dry_run:
         show(intent)
-        return session.EXIT_OK
+        return EXIT_OK
     ask(intent, yes=yes)
     if find_capacity:
         exporting.check_alone(shown_to, alone=False)
@@ -586,7 +232,7 @@ def command(
                 "shard": shard,
             },
         )
-    options: RunOptions = session.RunOptions(
+    options = RunOptions(
         workload=loaded,
         workload_path=path,
         argv=argv,
@@ -606,4 +252,4 @@ def command(
         save_text=save_text,
         redact=tuple(redact or ()),
     )
-    return session.execute(options)
+    return execute(options)

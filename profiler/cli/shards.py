@@ -14,11 +14,13 @@ from profiler.cli.standing import TallyStanding
 from profiler.load.conductor import Conductor
 from profiler.load.gather import Gathering, tasks_of, unpack
 from profiler.load.meter import NO_LIMIT
+from profiler.load.resume import ended_before
+from profiler.load.tally import row_of
 from profiler.measure import JOURNAL_NAME
 from profiler.measure.records import EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from concurrent.futures import Executor
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from profiler.load.gather import ShardResult
     from profiler.load.shard import RunEnd, ShardSpec
     from profiler.load.tally import Row
+    from profiler.measure.reached import Reached
     from profiler.workload.model import Load
 
     Show = Callable[[Callable[[], Standing]], AbstractAsyncContextManager[object]]
@@ -42,27 +45,47 @@ def journal_profile(journal: Path) -> bytes:
 
 
 def run_shards(
-    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, show: Show
+    spec: ShardSpec,
+    crew: Crew,
+    run_dir: Path,
+    *,
+    start_wall_ns: int | None,
+    show: Show,
+    reached: Sequence[Reached | None] | None = None,
 ) -> RunEnd:
     """Run the shards of `spec` in `run_dir`, until all have ended.
+
+    With `reached` they go on from there, each with its own journal; those that had ended send
+    nothing.
 
     `show` shows how far all of them are. Leaves `shards/<k>/journal.jsonl` and, of those that ended
     in order, `profile.json` beside it. Raises `AgentProfilerError` where a shard cannot start.
     """
     from profiler.load.event_loop import has_uvloop
 
-    conducting = partial(_conduct, spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show)
+    conducting = partial(
+        _conduct, spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show, reached=reached
+    )
     return anyio.run(conducting, backend_options={"use_uvloop": has_uvloop()})
 
 
 async def _conduct(
-    spec: ShardSpec, crew: Crew, run_dir: Path, *, start_wall_ns: int | None, show: Show
+    spec: ShardSpec,
+    crew: Crew,
+    run_dir: Path,
+    *,
+    start_wall_ns: int | None,
+    show: Show,
+    reached: Sequence[Reached | None] | None,
 ) -> RunEnd:
     load = spec.workload.load
     limits = NO_LIMIT if spec.meter is None else spec.meter.limits
     conductor = Conductor(crew.shards, error_limit=load.error_limit, limits=limits)
     if spec.until_stable:
         conductor.on_rows = _judge(load, conductor)
+        for index, before in enumerate(reached or ()):
+            if before is not None:
+                conductor.on_rows(_rows_before(_folder(run_dir, index), before))
 
     def journal_of(index: int) -> Path:
         folder = _folder(run_dir, index)
@@ -84,12 +107,20 @@ async def _conduct(
             journal_of=journal_of,
             brings_journal=crew.is_elsewhere,
             make=journal_profile,
+            reached=reached,
         )
         gathering = Gathering(crew.executor, conductor, on_result=keep)
         standing = TallyStanding(spec.workload, until_stable=spec.until_stable)
         progress = show(lambda: standing(conductor.tally, conductor.overview))
         async with _watched(conductor, crew.executor, progress):
             return await gathering.run(tasks, start_wall_ns=start_wall_ns)
+
+
+def _rows_before(folder: Path, reached: Reached) -> list[Row]:
+    """Return what the shard's measured interactions say of stability that need not be sent."""
+    ended = ended_before(folder / JOURNAL_NAME, frozenset(reached.unfinished))
+    rows = (row_of(interaction, inside) for interaction, inside in ended)
+    return [row for row in rows if row is not None]
 
 
 def _folder(run_dir: Path, index: int) -> Path:

@@ -130,10 +130,11 @@ class TallyStanding:
         began_ns = self._began_ns
         elapsed_s = 0.0 if began_ns is None else (self._clock() - began_ns) / NS_PER_S
         sessions_ended = overview.sessions_ended
-        share = None if warming else self._goal.share(tally.ended, sessions_ended, elapsed_s)
+        ended = tally.before + tally.ended
+        share = None if warming else self._goal.share(ended, sessions_ended, elapsed_s)
         return Standing(
             phase=tally.phase,
-            ended=tally.warmup_ended if warming else tally.ended,
+            ended=tally.warmup_ended if warming else ended,
             failed=tally.warmup_failed if warming else tally.failed,
             in_flight=tally.in_flight,
             dropped=overview.dropped,

@@ -42,14 +42,21 @@ class Conducted:
     """
 
     def __init__(
-        self, stand: Stand, shard: int, *, tells_rows: bool = False, meter: Meter | None = None
+        self,
+        stand: Stand,
+        shard: int,
+        *,
+        tells_rows: bool = False,
+        meter: Meter | None = None,
+        before: int = 0,
     ) -> None:
+        """`before`: measured interactions that the shard need not send again, being resumed."""
         self._stand = stand
         self._meter = meter
         self._shard = shard
         self._tells_rows = tells_rows
         self._rows: list[Row] = []
-        self._tally = Tally()
+        self._tally = Tally(before=before)
         self._so_far = SoFar()
         self._glimpsed_ns = 0
         self._is_stable = False
@@ -94,6 +101,8 @@ class Conducted:
         async with stream:
             lines = Lines(stream)
             await lines.send({"say": "hello", "token": stand.token, "shard": self._shard})
+            if self._meter is not None:  # what was spent before may be all that may be
+                await lines.send({"say": "tally", "tally": self._told(driver)})
             await lines.send({"say": "ready", "wall_ns": time.time_ns()})
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, lines, driver)

@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote
 
 import anyio
 
@@ -24,21 +21,21 @@ from profiler.endpoints.retry_after import PUSHED_BACK
 from profiler.load.ahead import Prepared
 from profiler.load.backing_off import BackingOff
 from profiler.load.budget import Budget, Limits
+from profiler.load.live import ANSWERED, Live, as_judged, identification
 from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
-from profiler.load.schedule import Trace, offsets_ns
+from profiler.load.schedule import Trace, offsets_ns, rest_of_trace
 from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
 from profiler.measure.reached import NOTHING_REACHED
 from profiler.measure.records import PHASES, Began, EndReason, Interaction, Outcome, Phase
 from profiler.observers.response import records_in
-from profiler.workload.checks import failed_check
 from profiler.workload.marker import marker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from profiler.clock import MonotonicNs
-    from profiler.endpoints.exchange import Dialogue, Endpoint
+    from profiler.endpoints.exchange import Endpoint
     from profiler.endpoints.http import Caller
     from profiler.load.recorder import Recorder
     from profiler.load.timer import Timer
@@ -50,8 +47,9 @@ _LEAD_NS = 20_000_000
 _TRACE_LEAD_NS = 250_000_000
 _PAUSE_S = 0.002
 _AHEAD = 32
-_HUSH_NS = 3_000_000
 """Sessions of a trace that are drawn before their time, at most."""
+
+_HUSH_NS = 3_000_000
 
 
 class SessionSource(Protocol):
@@ -60,18 +58,6 @@ class SessionSource(Protocol):
     def session(self, index: int) -> SessionPlan:
         """Return session `index`."""
         ...
-
-
-@dataclass(slots=True)
-class _Live:
-    """A session under way: what is said so far, and what comes next. `user`: what was sent last."""
-
-    plan: SessionPlan
-    dialogue: Dialogue
-    phase: Phase
-    turn: int = 0
-    ready_ns: int = 0
-    user: str = ""
 
 
 class Driver:
@@ -119,7 +105,7 @@ class Driver:
         self._began_ns = 0
         self._ids = random.Random()  # the system's randomness: two runs never share an id
         self._arrived = 0
-        self._drawn: deque[_Live] = deque()
+        self._drawn: deque[Live] = deque()
         self._gaps: dict[int, int] = {}
         self._timer: Timer | None = None
         self.watch = Watch(clock)
@@ -243,10 +229,15 @@ class Driver:
         lead_ns = _TRACE_LEAD_NS if isinstance(loop.arrivals, Trace) else _LEAD_NS
         start_ns = self._clock() + lead_ns
         self._note_beginning(start_ns)
-        passed_ns = self._reached.phases[self.phase].elapsed_ns
-        if passed_ns:  # the schedule goes on from where it was
-            start_ns -= passed_ns
-            offsets = dropwhile(lambda offset_ns: offset_ns <= passed_ns, offsets)
+        before = self._reached.phases[self.phase]
+        if before.elapsed_ns:  # the schedule goes on from where it was
+            start_ns -= before.elapsed_ns
+            if isinstance(loop.arrivals, Trace):
+                is_sessions = loop.arrivals_of is ArrivalsOf.SESSIONS
+                ended = len(before.finished) if is_sessions else before.sent
+                offsets = rest_of_trace(offsets, passed_ns=before.elapsed_ns, ended=ended)
+            else:
+                offsets = dropwhile(lambda offset_ns: offset_ns <= before.elapsed_ns, offsets)
         schedule = (start_ns + offset_ns for offset_ns in offsets)
         self._timer = timer = make_timer(self._clock)
         try:
@@ -283,7 +274,7 @@ class Driver:
     async def _arriving_sessions(
         self, loop: OpenLoop, schedule: Iterator[int], timer: Timer, tasks: anyio.abc.TaskGroup
     ) -> None:
-        live: _Live | None = None
+        live: Live | None = None
         for intended_ns in schedule:
             if live is None:  # drawn before its time, so that drawing delays nothing
                 index = self.budget.take_session()
@@ -305,7 +296,7 @@ class Driver:
             tasks.start_soon(self._arrived_session, live, intended_ns)
             live = None
 
-    async def _arrived_session(self, live: _Live, intended_ns: int) -> None:
+    async def _arrived_session(self, live: Live, intended_ns: int) -> None:
         try:
             await self._rest_of_session(live, intended_ns=intended_ns)
         finally:
@@ -314,7 +305,7 @@ class Driver:
     async def _arriving_interactions(
         self, loop: OpenLoop, schedule: Iterator[int], timer: Timer, tasks: anyio.abc.TaskGroup
     ) -> None:
-        waiting: deque[_Live] = deque()
+        waiting: deque[Live] = deque()
         for intended_ns in schedule:
             await timer.wait_until(intended_ns)
             if self.budget.is_closed:
@@ -334,7 +325,7 @@ class Driver:
             tasks.start_soon(self._arrived_interaction, live, intended_ns, waiting)
 
     async def _arrived_interaction(
-        self, live: _Live, intended_ns: int, waiting: deque[_Live]
+        self, live: Live, intended_ns: int, waiting: deque[Live]
     ) -> None:
         try:
             goes_on = await self._interaction(live, intended_ns=intended_ns)
@@ -346,15 +337,15 @@ class Driver:
 
     # Both
 
-    def _begin(self, index: int) -> _Live:
+    def _begin(self, index: int) -> Live:
         return self._drawn.popleft() if self._drawn else self._draw(index)
 
-    def _draw(self, index: int) -> _Live:
+    def _draw(self, index: int) -> Live:
         share = self._plan.share
         if self._gaps:  # sessions that were cut off come first
             index = self._gaps.get(index, index)
         plan = self._sources[self.phase].session(index * share.count + share.index)
-        return _Live(plan, self._endpoint.begin(plan.session_id), self.phase)
+        return Live(plan, self._endpoint.begin(plan.session_id), self.phase)
 
     async def _draw_ahead(self, until_ns: int) -> None:
         """Draw the sessions that come next while there is time: a trace has many at one instant.
@@ -380,7 +371,7 @@ class Driver:
         await timer.wait_until(until_ns - _HUSH_NS)
         self.recorder.hold()
 
-    async def _rest_of_session(self, live: _Live, *, intended_ns: int | None) -> None:
+    async def _rest_of_session(self, live: Live, *, intended_ns: int | None) -> None:
         while await self._interaction(live, intended_ns=intended_ns):
             think_ns = live.plan.turns[live.turn].think_time_ns
             due_ns = self._clock() + think_ns
@@ -389,7 +380,7 @@ class Driver:
             if think_ns:
                 await self._sleep_until(due_ns)
 
-    async def _interaction(self, live: _Live, *, intended_ns: int | None) -> bool:
+    async def _interaction(self, live: Live, *, intended_ns: int | None) -> bool:
         """Send the session's next message; say whether the session goes on."""
         if self.recorder.failure is not None:
             self._close(EndReason.JOURNAL_FAILED, str(self.recorder.failure))
@@ -407,10 +398,11 @@ class Driver:
         live.user = user = turn.user + tag
         self._on_start(trace_id, user, live.plan.session_id)
         self.watch.sent += 1
+        span_id = f"{self._ids.getrandbits(64):016x}"
         asked_ns = self._clock()
         try:
             exchange = await self._caller.call(
-                live.dialogue, user, self._identification(live.plan, turn, trace_id)
+                live.dialogue, user, identification(live.plan, turn, trace_id, span_id)
             )
         except anyio.get_cancelled_exc_class():
             self.watch.ended += 1
@@ -433,59 +425,21 @@ class Driver:
 
     def _record(
         self,
-        live: _Live,
+        live: Live,
         turn: TurnPlan,
         trace_id: str,
         exchange: Exchange,
         intended_ns: int | None,
     ) -> Outcome:
-        outcome, kind, detail = exchange.outcome, exchange.error_kind, exchange.error_detail
-        reply = exchange.reply
-        if turn.checks and exchange.http_status is not None and outcome in _CHECKED:
-            failed = failed_check(
-                turn.checks,
-                reply=reply.text,
-                http_status=exchange.http_status,
-                body=reply.body,
-                latency_s=(exchange.end_ns - exchange.send_ns) / NS_PER_S,
-            )
-            if failed is not None:
-                outcome, kind, detail = Outcome.CHECK_FAILED, "check", failed
-        if intended_ns is not None and exchange.opened_ns is not None:
-            # Opening the session is no part of the interaction, and no delay of ours.
-            intended_ns = max(intended_ns, exchange.opened_ns)
-        plan = live.plan
-        is_last = outcome is not Outcome.OK or live.turn + 1 == len(plan.turns)
-        said = reply.text if outcome in _ANSWERED else None
+        ended = as_judged(exchange, turn)
+        said = ended.reply.text if ended.outcome in ANSWERED else None
         counted = self.recorder.count_now(
-            plan.session_id, user=live.user, reply=said, is_last=is_last
+            live.plan.session_id, user=live.user, reply=said, is_last=live.ends_with(ended.outcome)
         )
-        interaction = Interaction(
-            trace_id=trace_id,
-            session=plan.session_id,
-            session_index=plan.index,
-            scenario=plan.scenario,
-            conversation=plan.conversation,
-            turn=live.turn,
-            last_turn=is_last,
-            phase=live.phase,
-            think_time_ns=turn.think_time_ns,
-            intended_start_ns=intended_ns,
-            send_ns=exchange.send_ns,
-            first_byte_ns=exchange.first_byte_ns,
-            first_token_ns=reply.first_token_ns,
-            last_token_ns=reply.last_token_ns,
-            end_ns=exchange.end_ns,
-            outcome=outcome,
-            error_kind=kind,
-            error_detail=detail,
-            http_status=exchange.http_status,
-            response_bytes=exchange.response_bytes,
-            reconnects=exchange.reconnects,
-            usage=reply.usage,
-            counted=counted,
+        interaction = live.interaction(
+            ended, trace_id=trace_id, intended_ns=intended_ns, counted=counted
         )
-        inside = records_in(reply, trace_id)
+        inside = records_in(ended.reply, trace_id)
         if counted is not None:
             self.recorder.put(interaction, *inside)
         else:
@@ -493,13 +447,13 @@ class Driver:
         self._on_interaction(interaction, inside)
         if self._on_texts is not None:
             self._on_texts(interaction, live.user, said)
-        self.budget.ended_with(outcome, detail)
+        self.budget.ended_with(ended.outcome, ended.error_detail)
         if self._spent_out is not None and (spent := self._spent_out()) is not None:
             self.let_end(*spent)
-        if outcome is not Outcome.CANCELLED:
-            self._back_off(exchange)
+        if ended.outcome is not Outcome.CANCELLED:
+            self._back_off(ended)
         self._note_closing()
-        return outcome
+        return ended.outcome
 
     def _back_off(self, exchange: Exchange) -> None:
         if self.backing_off is None:
@@ -513,21 +467,6 @@ class Driver:
         if begun is not None and not self.budget.is_closed:
             self.recorder.put(begun)
 
-    def _identification(self, plan: SessionPlan, turn: TurnPlan, trace_id: str) -> dict[str, str]:
-        """Return the headers that let an agent, its traces and its gateway tell interactions apart.
-
-        W3C Trace Context and Baggage, with a parent span of our own, sampled. How long the recorded
-        answer was goes along for agents that can use it, such as the mock.
-        """
-        baggage = f"agent_profiler.session={plan.session_id}"
-        baggage += f",agent_profiler.scenario={_quoted(plan.scenario)}"
-        if plan.conversation is not None:
-            baggage += f",agent_profiler.conversation={_quoted(plan.conversation)}"
-        if turn.output_tokens is not None:
-            baggage += f",agent_profiler.output_tokens={turn.output_tokens}"
-        span_id = f"{self._ids.getrandbits(64):016x}"
-        return {"traceparent": f"00-{trace_id}-{span_id}-01", "baggage": baggage}
-
     async def _sleep_until(self, due_ns: int) -> None:
         """Sleep until an instant, or until nothing more may be sent."""
         while not self._closed.is_set():
@@ -538,19 +477,10 @@ class Driver:
                 await self._closed.wait()
 
 
-_ANSWERED = frozenset({Outcome.OK, Outcome.CHECK_FAILED})
-_CHECKED = frozenset({Outcome.OK, Outcome.HTTP_4XX, Outcome.HTTP_5XX})
-
-
-def _pop_ready(waiting: deque[_Live], at_ns: int) -> _Live | None:
+def _pop_ready(waiting: deque[Live], at_ns: int) -> Live | None:
     """Take the longest-waiting session whose user has thought long enough."""
     for position, live in enumerate(waiting):
         if live.ready_ns <= at_ns:
             del waiting[position]
             return live
     return None
-
-
-@lru_cache(maxsize=4096)
-def _quoted(text: str) -> str:
-    return quote(text, safe="")

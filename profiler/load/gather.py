@@ -20,15 +20,17 @@ from profiler import __version__
 from profiler.errors import AgentProfilerError, JournalError, UsageError
 from profiler.load.conducted import Conducted
 from profiler.load.plan import Share
+from profiler.load.resume import taken_up
 from profiler.load.shard import Hooks, RunEnd, ShardEnd, ShardSpec, run_shard
 from profiler.measure import JOURNAL_NAME
-from profiler.measure.records import EndReason
+from profiler.measure.records import EndReason, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor, Future
 
     from profiler.load.conductor import Conductor, Stand
+    from profiler.measure.reached import Reached
 
 READY_WITHIN_S = 60.0
 """How long a shard may take from being submitted to being ready to start."""
@@ -44,13 +46,15 @@ class ShardTask:
     """One shard as it is sent to where it runs: all that it needs, secrets included.
 
     `brings_journal`: it runs on another machine, and its journal comes back in its result. `make`
-    is applied to the closed journal there, and its result comes back too.
+    is applied to the closed journal there, and its result comes back too. `reached`: how far the
+    shard came, where it is resumed; None: it begins.
     """
 
     spec: ShardSpec
     stand: Stand
     brings_journal: bool
     make: Callable[[Path], bytes] | None = None
+    reached: Reached | None = None
     tool_version: str = __version__
 
 
@@ -73,13 +77,20 @@ def play(task: ShardTask) -> ShardResult:
             f"a worker has agent-profiler {__version__}, this is {task.tool_version}",
             fix="Install the same version on both",
         )
-    spec = task.spec
+    spec, reached = task.spec, task.reached
     conducted = Conducted(
-        task.stand, spec.share.index, tells_rows=spec.until_stable, meter=spec.meter
+        task.stand,
+        spec.share.index,
+        tells_rows=spec.until_stable,
+        meter=spec.meter,
+        before=0 if reached is None else reached.phases[Phase.MEASURE].sent,
     )
     hooks = Hooks(on_interaction=conducted.count, is_stable=conducted.is_stable)
     with _journal(task) as journal:
-        end = run_shard(replace(spec, journal=journal), conducted.companion, hooks)
+        resumption = None
+        if reached is not None:
+            resumption = taken_up(journal, reached, fsync=spec.fsync, meter=spec.meter)
+        end = run_shard(replace(spec, journal=journal), conducted.companion, hooks, resumption)
         made = None
         if task.make is not None and _is_worth_it(end):
             with suppress(AgentProfilerError):  # who gathers makes it again, and tells
@@ -138,8 +149,9 @@ def tasks_of(
     journal_of: Callable[[int], Path],
     brings_journal: bool,
     make: Callable[[Path], bytes] | None = None,
+    reached: Sequence[Reached | None] | None = None,
 ) -> list[ShardTask]:
-    """Split a run: one task for each shard, in order."""
+    """Split a run: one task for each shard, in order. `reached`: how far each came before."""
     return [
         ShardTask(
             spec=replace(
@@ -152,6 +164,7 @@ def tasks_of(
             stand=stand,
             brings_journal=brings_journal,
             make=make,
+            reached=None if reached is None else reached[index],
         )
         for index in range(shards)
     ]

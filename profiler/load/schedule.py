@@ -15,7 +15,7 @@ from profiler.clock import NS_PER_S
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +107,23 @@ def offsets_ns(arrivals: Arrivals, rng: random.Random) -> Iterator[int]:
             yield from _process(rate, gaps, rng)
         case _:
             assert_never(arrivals)
+
+
+def rest_of_trace(offsets_ns: Iterable[int], *, passed_ns: int, ended: int) -> Iterator[int]:
+    """Yield what is left of a trace of which `passed_ns` have passed and `ended` starts have ended.
+
+    A trace has an arrival for each start, and no more: those that had not ended arrive again, at
+    once, and the others when they would have.
+    """
+    behind = -ended
+    for offset_ns in offsets_ns:
+        if offset_ns <= passed_ns:
+            behind += 1
+            continue
+        yield from repeat(passed_ns, max(0, behind))
+        behind = 0
+        yield offset_ns
+    yield from repeat(passed_ns, max(0, behind))
 
 
 def _process(rate: Rate, gaps: Gaps, rng: random.Random) -> Iterator[int]:

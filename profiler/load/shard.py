@@ -36,7 +36,7 @@ from profiler.load.recorder import Recorder
 from profiler.load.texts import TextLog
 from profiler.measure.journal import JournalWriter
 from profiler.measure.reached import NOTHING_REACHED
-from profiler.measure.records import IN_ORDER, End, EndReason, Resumed, Run
+from profiler.measure.records import End, EndReason, Resumed, Run
 from profiler.measure.syncing import Fsync
 from profiler.measure.tokens import TokenCounter, encoding_name_for_model
 from profiler.steady import steady
@@ -94,8 +94,7 @@ class Resumption:
     @property
     def is_done(self) -> bool:
         """Whether the run came to its intended end: nothing is left to send."""
-        end = self.reached.end
-        return end is not None and end.reason in IN_ORDER
+        return self.reached.is_done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +172,8 @@ def _run(
     salt = spec.run_id
     if reached is NOTHING_REACHED:
         journal.append([run_record(spec, plan, encoding, transport)])
-    else:
-        journal.append([resumed_record(reached)])
+    elif not reached.is_done:
+        journal.append([resumed_record(reached, workload.load)])
         # An agent that remembers sessions must not meet one that was cut off a second time.
         salt = resumed_salt(spec.run_id, reached.resumes + 1)
     recorder = Recorder(journal, counter)
@@ -212,6 +211,8 @@ def _run(
 
     async def main() -> tuple[EndReason, str | None]:
         async with aclosing(caller), companion(driver):
+            if reached.end is not None and reached.is_done:  # others of its run are not
+                return reached.end.reason, reached.end.detail
             if is_idle(plan):
                 return EndReason.COMPLETED, None
             return await driver.run()
@@ -224,7 +225,8 @@ def _run(
             recorder.close()
             if texts is not None:
                 texts.close()
-    if recorder.failure is None:  # the end comes after all that was still to be counted
+    # The end comes after all that was still to be counted.
+    if recorder.failure is None and not reached.is_done:
         recorder.put(End(at_ns=monotonic_ns(), reason=reason, detail=detail))
     if recorder.failure is not None:
         reason, detail = EndReason.JOURNAL_FAILED, str(recorder.failure)
@@ -304,7 +306,7 @@ def run_record(spec: ShardSpec, plan: LoadPlan, encoding: str, transport: Transp
     )
 
 
-def resumed_record(reached: Reached) -> Resumed:
+def resumed_record(reached: Reached, load: Load) -> Resumed:
     """Return the line with which a resumed run goes on in its journal."""
     anchor = ClockAnchor.now()
     return Resumed(
@@ -313,6 +315,8 @@ def resumed_record(reached: Reached) -> Resumed:
         resumed_wall_ns=anchor.wall_ns,
         resumed_monotonic_ns=anchor.monotonic_ns,
         superseded=reached.unfinished,
+        max_cost_usd=None if load.max_cost_usd is None else str(load.max_cost_usd),
+        max_tokens=load.max_tokens,
     )
 
 

@@ -29,7 +29,7 @@ class Tally:
     """Counts of one shard, or the sums over several.
 
     Interactions that were cancelled count as ended, not as failed. `ended` and `failed` are those
-    of measuring.
+    of measuring; those of before the run was resumed are in `before` alone.
     """
 
     phase: Phase = Phase.WARMUP
@@ -38,6 +38,7 @@ class Tally:
     warmup_failed: int = 0
     ended: int = 0
     failed: int = 0
+    before: int = 0
     answered: bool = False
     first_failure: str | None = None
     last_failure: str | None = None
@@ -83,6 +84,7 @@ def together(tallies: Iterable[Tally]) -> Tally:
         warmup_failed=sum(t.warmup_failed for t in every),
         ended=sum(t.ended for t in every),
         failed=sum(t.failed for t in every),
+        before=sum(t.before for t in every),
         answered=any(t.answered for t in every),
         first_failure=next((t.first_failure for t in every if t.first_failure is not None), None),
         last_failure=next((t.last_failure for t in every if t.last_failure is not None), None),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from profiler.measure.records import (
+    IN_ORDER,
     PHASES,
     Began,
     DriverSample,
@@ -82,6 +83,11 @@ class Reached:
     unfinished: tuple[str, ...] = ()
     resumes: int = 0
     end: End | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its intended end: nothing is left to send."""
+        return self.end is not None and self.end.reason in IN_ORDER
 
     def needs(self, phase: Phase) -> bool:
         """Say whether the phase is still to be done: there is no warm-up once measuring began."""

@@ -371,7 +371,7 @@ class Resumed:
     """A run that had ended early goes on from here, in a new process with clocks of its own.
 
     `number` counts from 1. The sessions `superseded` (ids) are begun anew under other ids: what was
-    journaled of them before is in no statistic.
+    journaled of them before is in no statistic. The limits are those from here on; None: as before.
     """
 
     number: int
@@ -379,6 +379,8 @@ class Resumed:
     resumed_wall_ns: int
     resumed_monotonic_ns: int
     superseded: tuple[str, ...] = ()
+    max_cost_usd: str | None = None
+    max_tokens: int | None = None
 
 
 class EndReason(StrEnum):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from profiler.errors import JournalError
+from profiler.errors import JournalError, JournalInUseError
+from profiler.measure import SHARDS_NAME
 from profiler.measure.lines import to_line
 from profiler.measure.syncing import Fsync, Syncer
 
@@ -74,7 +75,7 @@ class JournalWriter:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            raise JournalError(
+            raise JournalInUseError(
                 "another process is writing this journal",
                 where=str(self.path),
                 fix="Wait until it has ended, or end it",
@@ -124,13 +125,16 @@ class JournalWriter:
             os.close(self._fd)
 
     def _write_error(self, problem: str | None) -> JournalError:
+        run_dir = self.path.parent
+        if run_dir.parent.name == SHARDS_NAME:
+            run_dir = run_dir.parent.parent
         return JournalError(
             f"cannot write the journal: {problem}",
             where=str(self.path),
             fix=(
                 "What was written before is kept: free space, then go on with "
-                f"`agent-profiler run --resume {self.path.parent}`, or leave it at that with "
-                f"`agent-profiler profile {self.path.parent}`"
+                f"`agent-profiler run --resume {run_dir}`, or leave it at that with "
+                f"`agent-profiler profile {run_dir}`"
             ),
         )
 

@@ -66,7 +66,10 @@ def profile_of_shards(
     sample = merged.sample.model_copy(
         update={"partial": bool(reasons), "partial_reasons": tuple(reasons)}
     )
-    return merged.model_copy(update={"sample": sample}), profiles
+    # Shards are resumed together: as often as the one of which that is true most often.
+    resumed = max((p.run.resumed or 0 for p in profiles.values()), default=0) or None
+    run = merged.run.model_copy(update={"resumed": resumed})
+    return merged.model_copy(update={"run": run, "sample": sample}), profiles
 
 
 def _shards_of(folder: Path) -> int:

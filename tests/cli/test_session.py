@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from profiler.cli import session
+from profiler.cli import alone, concluding, session
+from profiler.cli.run_options import RunOptions, reproducing_argv
 from profiler.cli.split import NOT_SPLIT, Split
 from profiler.errors import InconclusiveError
 from profiler.load.plan import ArrivalsOf, ClosedLoop, OpenLoop, Share, load_plan
@@ -38,7 +39,7 @@ def workload(tmp_path, text: str = MINIMAL, **overrides: Any):
 def test_the_reproducing_command_names_the_seed_and_every_override(tmp_path):
     overrides = {"users": 3, "requests": None, "max_requests": 500}
     loaded = workload(tmp_path, **overrides)
-    argv = session.reproducing_argv("w.yaml", loaded, overrides, until_stable=True, mock_speed=2.5)
+    argv = reproducing_argv("w.yaml", loaded, overrides, until_stable=True, mock_speed=2.5)
     assert argv == (
         *("agent-profiler", "run", "w.yaml", "--users", "3", "--max-requests", "500"),
         *("--seed", "1", "--until-stable", "--mock-speed", "2.5"),
@@ -48,7 +49,7 @@ def test_the_reproducing_command_names_the_seed_and_every_override(tmp_path):
 def test_the_reproducing_command_holds_no_secret(tmp_path):
     overrides = {"url": "http://user:hunter2@agent/x?key=canary"}
     loaded = workload(tmp_path, **overrides)
-    argv = session.reproducing_argv("w.yaml", loaded, overrides, until_stable=False, mock_speed=1)
+    argv = reproducing_argv("w.yaml", loaded, overrides, until_stable=False, mock_speed=1)
     assert "hunter2" not in " ".join(argv)
     assert "canary" not in " ".join(argv)
     assert "--mock-speed" not in argv
@@ -103,10 +104,10 @@ def test_a_run_that_lost_a_worker_is_inconclusive_and_shows_what_is_left(
     lost = RunEnd(reason=EndReason.COMPLETED, detail=None, answered=True, lost=("shard 2 died",))
     shown: list[Any] = []
     monkeypatch.setattr(session, "_run", lambda *_: lost)
-    monkeypatch.setattr(session, "holds_journal", lambda *_: is_left)
-    monkeypatch.setattr(session, "write_profile", lambda *_args, **_options: "profile")
-    monkeypatch.setattr(session, "_print", lambda profile, *_: shown.append(profile))
-    options = session.RunOptions(
+    monkeypatch.setattr(concluding, "holds_journal", lambda *_: is_left)
+    monkeypatch.setattr(concluding, "write_profile", lambda *_args, **_options: "profile")
+    monkeypatch.setattr(concluding, "show_profile", lambda profile, *_: shown.append(profile))
+    options = RunOptions(
         workload=workload(tmp_path, url="http://127.0.0.1:9/"),
         workload_path=tmp_path,
         argv=(),
@@ -128,7 +129,7 @@ def judged(verdict: str, *, until_stable: bool, reason: EndReason) -> None:
         sample=SimpleNamespace(interactions=1200),
     )
     options: Any = SimpleNamespace(until_stable=until_stable)
-    session._judge(profile, options, reason)
+    concluding._judge(profile, options, reason)
 
 
 def test_a_run_that_measured_the_harness_is_inconclusive():
@@ -177,7 +178,7 @@ def call(tokens: int | None) -> LlmCall:
 
 def test_stability_is_fed_with_measured_interactions_only():
     fed: Any = Fed()
-    feed = session._feeder(fed, None)
+    feed = alone._feeder(fed, None)
     feed(interaction(Phase.WARMUP), (call(10),))
     feed(interaction(Phase.MEASURE), (call(10), call(None), call(5)))
     feed(interaction(Phase.MEASURE), ())
@@ -185,12 +186,12 @@ def test_stability_is_fed_with_measured_interactions_only():
         {"session": "s", "latency_s": 0.25, "llm_calls": 3, "input_tokens": 15},
         {"session": "s", "latency_s": 0.25, "llm_calls": None, "input_tokens": None},
     ]
-    assert session._feeder(None, None)(interaction(Phase.MEASURE), ()) is None
+    assert alone._feeder(None, None)(interaction(Phase.MEASURE), ()) is None
 
 
 def test_who_watches_is_fed_beside_stability():
     fed: Any = Fed()
     so_far = SoFar()
-    session._feeder(fed, so_far)(interaction(Phase.MEASURE), (call(10),))
-    session._feeder(None, so_far)(interaction(Phase.MEASURE), (call(10),))
+    alone._feeder(fed, so_far)(interaction(Phase.MEASURE), (call(10),))
+    alone._feeder(None, so_far)(interaction(Phase.MEASURE), (call(10),))
     assert (so_far.ended, len(fed.rows)) == (2, 1)

@@ -352,3 +352,24 @@ async def test_shards_that_spent_the_limit_together_are_let_end_and_not_stopped(
         EndReason.MAX_TOKENS,
         "at least 120 of 100 tokens are used",
     )
+
+
+async def test_what_shards_had_spent_before_they_were_resumed_is_told_before_anything_is_sent():
+    @dataclass
+    class Ending(FakeDriver):
+        ended: list[EndReason] = field(default_factory=list)
+
+        def let_end(self, reason, detail):
+            self.ended.append(reason)
+
+    conductor = Conductor(1, error_limit=0.5, limits=SpendLimits(tokens=100))
+    driver, meter = Ending(), Meter(SpendLimits(tokens=100), None)
+    before = replace(ended_interaction(Outcome.OK), usage=Usage(input_tokens=70, output_tokens=50))
+    meter.take(before, ())
+    async with conductor.standing() as stand, anyio.create_task_group() as tasks:
+        tasks.start_soon(conductor.start, WAIT_S)
+        with anyio.fail_after(WAIT_S):
+            async with Conducted(stand, 0, meter=meter, before=7).companion(driver):
+                assert driver.ended == [EndReason.MAX_TOKENS]
+    assert (conductor.has_started, conductor.tally.before) == (False, 7)
+    assert conductor.detail == "at least 120 of 100 tokens are used"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 
 import pytest
 
-from profiler.load.plan import ClosedLoop
+from profiler.load.plan import ArrivalsOf, ClosedLoop, OpenLoop
+from profiler.load.resume import ended_before
+from profiler.load.schedule import Trace
+from profiler.measure.journal import JournalWriter
 from profiler.measure.reached import Finished, Reached
-from profiler.measure.records import EndReason, Phase
+from profiler.measure.records import EndReason, LlmCall, Observer, Outcome, Phase, Timeline
 from tests.load.test_driver import MS, FakeSessions, FakeTarget, S, drive, open_loop
+from tests.measure.test_journal import RUN
+from tests.measure.test_reached import turn
 
 
 def reached(finished: set[int], *, sent: int, elapsed_ns: int = 0) -> Reached:
@@ -52,6 +58,39 @@ def test_a_schedule_goes_on_from_the_offset_at_which_it_was():
     again = [i.intended_start_ns - began.at_ns + cut_ns for i in rest.measured]
     assert again == offsets[12:]
     assert [i.session for i in rest.measured] == [i.session for i in whole.measured[12:]]
+
+
+def test_a_trace_goes_on_with_those_cut_off_at_once_and_the_others_when_they_would_have():
+    trace = Trace(offsets_ns=tuple(range(0, 1000 * MS, 100 * MS)))
+    # Of the six that had arrived half a second in, four ended: 1 and 4 were under way.
+    ran = drive(
+        OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1),
+        source=FakeSessions(turns=1),
+        sessions=10,
+        reached=reached({0, 2, 3, 5}, sent=4, elapsed_ns=520 * MS),
+    )
+    (began,) = ran.recorder.began
+    zero_ns = began.at_ns - began.elapsed_ns
+    assert [(i.session, (i.intended_start_ns - zero_ns) // MS) for i in ran.measured] == [
+        *(("m-1", 520), ("m-4", 520)),
+        *(("m-6", 600), ("m-7", 700), ("m-8", 800), ("m-9", 900)),
+    ]
+
+
+def call(trace_id: str, observer: Observer = Observer.RESPONSE) -> LlmCall:
+    return LlmCall(trace_id=trace_id, observer=observer, clock=Timeline.AGENT, outcome=Outcome.OK)
+
+
+def test_interactions_before_are_kept_but_those_of_sessions_that_begin_anew(tmp_path):
+    seen_elsewhere = call("1.0", Observer.GATEWAY)
+    with closing(JournalWriter(tmp_path / "journal.jsonl")) as journal:
+        journal.append([RUN, turn(0, 0), call("0.0"), seen_elsewhere, turn(1, 0), call("1.0")])
+        journal.append([turn(0, 1), call("0.1"), call("0.1"), turn(2, 0)])
+    kept = [
+        (one.trace_id, [record.trace_id for record in inside])
+        for one, inside in ended_before(tmp_path / "journal.jsonl", {"1"})
+    ]
+    assert kept == [("0.0", ["0.0"]), ("0.1", ["0.1", "0.1"]), ("2.0", [])]
 
 
 def test_a_duration_is_that_of_all_processes_together():

@@ -22,6 +22,7 @@ from profiler.load.schedule import (
     offsets_ns,
     ramp,
     rate_at,
+    rest_of_trace,
 )
 
 S = 1_000_000_000
@@ -127,3 +128,14 @@ def test_the_rate_at_an_instant_is_on_its_line():
     rate = ramp(start_per_s=1, end_per_s=3, duration_s=10)
     assert [rate_at(rate, second) for second in (0, 5, 10, 99)] == [1, 2, 3, 3]
     assert rate_at(flat(7), 0) == 7
+
+
+@given(st.lists(st.integers(0, 50)), st.integers(0, 50), st.data())
+def test_what_is_left_of_a_trace_has_an_arrival_for_each_start_that_had_not_ended(
+    offsets, passed_ns, data
+):
+    trace = sorted(offsets)
+    arrived = [offset for offset in trace if offset <= passed_ns]
+    ended = data.draw(st.integers(0, len(arrived)))
+    left = list(rest_of_trace(trace, passed_ns=passed_ns, ended=ended))
+    assert left == [passed_ns] * (len(arrived) - ended) + trace[len(arrived) :]

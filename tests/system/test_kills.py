@@ -24,7 +24,7 @@ from tests.system.servers import response, serving
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 KILLS = 50
-SESSIONS = 500
+SESSIONS = 1500
 TURNS = 3
 WORKLOAD = f"""\
 name: killed

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
+from pathlib import Path
 
+import orjson
 import pytest
 
-from tests.system.cli import agent_profiler, command, environment, load_json
+from tests.system.cli import Done, agent_profiler, command, environment, load_json
+from tests.system.http_target import reply, target
 from tests.system.test_endings import interactions, wait_for_interactions
 
 pytestmark = pytest.mark.system
@@ -87,12 +89,54 @@ def test_a_run_that_has_ended_is_not_sent_again(resumed):
     assert (run / "profile.json").read_bytes() == profile
 
 
-def test_a_directory_without_a_run_and_one_of_a_split_run_are_said(resumed, tmp_path):
-    _, _, run = resumed
+def test_a_directory_without_a_run_and_shards_that_never_began_are_said(tmp_path):
     done = agent_profiler("run", "--resume", tmp_path / "nothing", cwd=tmp_path)
     assert done.code == 2
     assert "cannot read the journal" in done.err
-    shutil.copytree(run, tmp_path / "split" / "shards" / "1")
+    (tmp_path / "split" / "shards" / "1").mkdir(parents=True)
+    (tmp_path / "split" / "shards" / "1" / "journal.jsonl").write_text('{"event":"run"')
     done = agent_profiler("run", "--resume", "split", cwd=tmp_path)
     assert done.code == 2
-    assert "split over workers cannot be resumed" in done.err
+    assert "no whole first line: nothing was sent" in done.err
+
+
+def texts(run: Path) -> list[dict]:
+    """Return what was said, line by line; a line that was cut off within is left out."""
+    lines = (run / "texts.jsonl").read_bytes().splitlines()
+    return [orjson.loads(line) for line in lines if line.endswith(b"}")]
+
+
+def test_a_limit_is_over_all_parts_of_a_run_and_may_be_raised_and_texts_are_of_all(tmp_path):
+    """An interaction is 100 tokens. Three users: as many may be under way at a limit."""
+    (tmp_path / "mine.yaml").write_text(WORKLOAD.replace("users: 4", "users: 3"))
+    run = tmp_path / "run"
+
+    def go_on(*options: object) -> Done:
+        return agent_profiler("run", "--resume", "run", "-q", *options, cwd=tmp_path)
+
+    with target(lambda *_: (200, {}, reply(tokens=50))) as (url, heard):
+        begun = agent_profiler(
+            *("run", "mine.yaml", "--url", url, "--max-tokens", "1k", "--out", "run", "-q"),
+            *("--save-text",),
+            cwd=tmp_path,
+        )
+        first = len(heard)
+        assert (begun.code, 10 <= first <= 12) == (4, True), begun.err
+        assert len(texts(run)) == first
+
+        stopped = go_on()
+        assert (stopped.code, len(heard)) == (4, first)
+        assert f"at least {first * 100:,} of 1,000 tokens are used" in stopped.err
+
+        whole = (run / "texts.jsonl").read_bytes()
+        (run / "texts.jsonl").write_bytes(whole[:-9])  # killed while it was written
+        raised = go_on("--max-tokens", "2k")
+        assert (raised.code, 20 <= len(heard) <= 22) == (4, True), raised.err
+        assert len(texts(run)) == len(heard) - 1
+        assert {line["reply"] for line in texts(run)} == {"fine"}
+        again = [line["trace_id"] for line in texts(run)]
+        assert len(set(again)) == len(again)
+
+        remembered = go_on()
+        assert remembered.code == 4
+        assert f"at least {len(heard) * 100:,} of 2,000 tokens are used" in remembered.err
