@@ -7,6 +7,8 @@ Sources:
   2 (1946).
 - Fieller, "Some problems in interval estimation", *Journal of the Royal Statistical Society B* 16
   (1954): the interval of a ratio of two estimates.
+- Przyborowski and Wilenski, "Homogeneity of results in testing samples from Poisson series",
+  *Biometrika* 31 (1940): two rates are compared by what both samples together saw.
 """
 
 from __future__ import annotations
@@ -148,6 +150,23 @@ def welch_degrees(parts: list[tuple[float, int]]) -> float:
     if total == 0:
         return float(min(degrees for _, degrees in parts))
     return total**2 / sum(variance**2 / degrees for variance, degrees in parts)
+
+
+def varying(
+    variances: tuple[float, float], is_unseen: tuple[bool, bool], counts: tuple[int, int]
+) -> tuple[float, float]:
+    """Return the variances of two means, where one sample may have seen nothing but zeros.
+
+    Zeros alone do not vary, and yet say little where they are few: a tool that 1 of 200
+    interactions calls is missing from a sample of 200 in one case of three. Were both rates the
+    same, the variance of their difference would be k / (n m), where the sample of n saw k and that
+    of m none: n / m times the k / n^2 of the one that saw them. What that lacks is the other's.
+    """
+    if is_unseen[0] == is_unseen[1]:
+        return variances
+    seen, unseen = (1, 0) if is_unseen[0] else (0, 1)
+    lacking = variances[seen] * max(0.0, counts[seen] / counts[unseen] - 1)
+    return (lacking, variances[1]) if unseen == 0 else (variances[0], lacking)
 
 
 def _error(spread: Spread, ratio: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from profiler.comparison.estimates import Pair, Spread, welch_degrees
+from profiler.comparison.estimates import Pair, Spread, varying, welch_degrees
 from profiler.comparison.resample import Column, Resampling
 from profiler.comparison.sessions import FEWEST_SESSIONS, match_sessions
 from profiler.profile.metrics import INTERACTION_METRICS
@@ -212,9 +212,13 @@ def _from_sums(
     fewest = min(before.clusters.sessions, after.clusters.sessions)
     if fewest < FEWEST_SESSIONS:
         return None, f"{fewest} sessions have it: {FEWEST_SESSIONS} are needed"
-    variances = [variance_of(item, statistic) for item in (before, after)]
-    if variances[0] is None or variances[1] is None:
+    found = [variance_of(item, statistic) for item in (before, after)]
+    if found[0] is None or found[1] is None:
         return None, f"too few independent values for an interval of the {statistic}"
+    variances = (found[0], found[1])
+    if STATISTICS[statistic] is None:
+        are_zeros = (_are_zeros(before), _are_zeros(after))
+        variances = varying(variances, are_zeros, (before.count, after.count))
     degrees = welch_degrees(
         [
             (variances[0], before.clusters.sessions - 1),
@@ -224,6 +228,10 @@ def _from_sums(
     return Spread(
         baseline=variances[0], candidate=variances[1], covariance=0.0, degrees=degrees
     ), None
+
+
+def _are_zeros(distribution: Distribution) -> bool:
+    return distribution.min == distribution.max == 0
 
 
 def variance_of(distribution: Distribution, statistic: str) -> float | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from profiler.comparison.estimates import Spread, welch_degrees
+from profiler.comparison.estimates import Spread, varying, welch_degrees
 from profiler.comparison.sessions import FEWEST_SESSIONS
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ class Resampling:
         else:
             factors = [count / (count - 1) for count in counts]
             covariance = 0.0
-        variances = [float(matrix[i, i]) * factors[i] for i in (0, 1)]
+        variances = (float(matrix[0, 0]) * factors[0], float(matrix[1, 1]) * factors[1])
+        if quantile is None:
+            are_zeros = (not any(baseline.values), not any(candidate.values))
+            sizes = (len(baseline.values), len(candidate.values))
+            variances = varying(variances, are_zeros, sizes)
         degrees = (
             float(min(counts) - 1)
             if self._sessions.paired

@@ -26,13 +26,15 @@ def profile_of(
     seed: int = 1,
     latency_ms: int = 1000,
     tools: Sequence[str] = (),
+    rare: int = 0,
     failed: int = 0,
     **changes: Any,
 ) -> WorkloadProfile:
     """Return the profile of a run: `sessions[i][j]` LLM calls in turn j of session i.
 
     Every call has 100 input tokens and 10 output tokens; every interaction calls each of `tools`
-    once. The first `failed` interactions fail. Ids of sessions are those of a sampler of `seed`.
+    once, and the first `rare` ones call `refund` as well. The first `failed` interactions fail. Ids
+    of sessions are those of a sampler of `seed`.
     """
     records: list[Record] = []
     names = islice(session_ids(seed, salt=run_id), len(sessions))
@@ -48,7 +50,8 @@ def profile_of(
                 llm_call(trace, usage=Usage(input_tokens=100, output_tokens=10))
                 for _ in range(calls)
             ]
-            records += [tool_call(trace, tool) for tool in tools]
+            used = [*tools, "refund"] if number <= rare else tools
+            records += [tool_call(trace, tool) for tool in used]
             last = turn == len(turns) - 1
             records.append(
                 interaction(

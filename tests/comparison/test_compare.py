@@ -77,6 +77,26 @@ def test_a_tool_that_went_is_named():
     assert (change.kind, change.subject) == ("disappeared", "search")
 
 
+def test_a_rare_tool_that_a_small_run_did_not_meet_may_be_chance():
+    """4 % of 300 interactions call it; of 30, none does in 29 % of cases (0.96^30)."""
+    large = profile_of([[1]] * 300, tools=["search"], rare=12)
+    small = profile_of([[1]] * 30, tools=["search"], seed=2, run_id="r2")
+    [change] = [c for c in compare(large, small).changes if c.kind == "disappeared"]
+    assert (change.subject, change.real) == ("refund", False)
+    # Of 300, none does in 5 cases of a million.
+    other = profile_of([[1]] * 300, tools=["search"], seed=2, run_id="r2")
+    [change] = [c for c in compare(large, other).changes if c.kind == "disappeared"]
+    assert (change.subject, change.real) == ("refund", True)
+
+
+def test_failures_that_a_small_baseline_did_not_meet_may_be_chance():
+    """Of 30 interactions none fails in 29 % of cases where 4 % fail."""
+    small = profile_of([[1]] * 30)
+    large = profile_of([[1]] * 300, failed=12, seed=2, run_id="r2")
+    errors = next(m for m in compare(small, large).metrics if m.metric == "error_rate")
+    assert errors.differences[0].real is False
+
+
 def test_errors_are_compared_as_a_share():
     found = compare(profile_of(SESSIONS), profile_of(SESSIONS, run_id="r2", failed=10))
     share = difference(found, "error_rate", "share")

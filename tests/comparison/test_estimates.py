@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from profiler.comparison.estimates import Pair, Spread, Test, adjusted, welch_degrees
+from profiler.comparison.estimates import Pair, Spread, Test, adjusted, varying, welch_degrees
 
 BEFORE = [3.1, 2.7, 4.4, 3.8, 2.9, 3.3, 4.1, 2.2, 3.0, 3.6]
 AFTER = [3.9, 4.8, 3.5, 5.2, 4.4, 4.9, 3.1, 5.0, 4.6, 4.2]
@@ -71,6 +71,25 @@ def test_a_ratio_is_in_its_interval_until_a_test_rules_it_out():
         t = abs(pair.candidate - ratio * pair.baseline) / error
         # The quantile is of whole degrees of freedom, rounded down.
         assert 2 * stats.t.sf(t, int(spread.degrees)) == pytest.approx(0.05)
+
+
+def test_what_one_sample_did_not_see_varies_as_both_together_say():
+    """17 of 3,000 and 0 of 391: the pooled rate's variance is 17/3391 x (1/3000 + 1/391)."""
+    seen = 17 / 3000**2
+    expected = 17 / 3391 * (1 / 3000 + 1 / 391)
+    assert sum(varying((seen, 0.0), (False, True), (3000, 391))) == pytest.approx(expected)
+    assert varying((0.0, seen), (True, False), (391, 3000))[1] == seen
+    # 0.137 by the pooled test; an exact one (Fisher's, two-sided) says 0.25.
+    error = np.sqrt(sum(varying((seen, 0.0), (False, True), (3000, 391))))
+    exact = stats.fisher_exact([[17, 2983], [0, 391]]).pvalue
+    assert 0.1 < 2 * stats.norm.sf(17 / 3000 / error) < exact
+
+
+def test_samples_that_both_saw_something_or_are_as_large_keep_their_variances():
+    assert varying((0.5, 0.2), (False, False), (300, 30)) == (0.5, 0.2)
+    assert varying((0.0, 0.0), (True, True), (300, 30)) == (0.0, 0.0)
+    assert varying((0.5, 0.0), (False, True), (300, 300)) == (0.5, 0.0)
+    assert varying((0.0, 0.5), (True, False), (300, 30)) == (0.0, 0.5)
 
 
 def test_a_baseline_that_may_be_zero_has_no_ratio():
