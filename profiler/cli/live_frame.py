@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from profiler.cli.standing_text import (
+    BAR_WIDTH,
     bar,
     calls,
     clock_time,
@@ -23,14 +24,24 @@ if TYPE_CHECKING:
     from profiler.cli.standing import Seen, Standing
 
 _NAME_WIDTH = 9
+_LEAST_BAR = 6
 
 
-def frame(standing: Standing) -> Text:
-    """Draw how far a run is. A line that is too long for the terminal ends in an ellipsis."""
+def frame(standing: Standing, columns: int) -> Text:
+    """Draw how far a run is, so many columns wide. A line that is too long ends in an ellipsis.
+
+    The time left is what people wait for: the bar, then the time gone make room for it.
+    """
     picture = Text(no_wrap=True, overflow="ellipsis")
-    picture.append(f"{phase_name(standing)} ", style="bold")
-    picture.append(bar(standing.share), style="cyan")
-    picture.append(_head(standing))
+    name = f"{phase_name(standing)} "
+    head = _head(standing)
+    if len(name) + _LEAST_BAR + len(head) > columns:
+        head = _head(standing, with_elapsed=False)
+    room = min(BAR_WIDTH, columns - len(name) - len(head))
+    picture.append(name, style="bold")
+    if room >= _LEAST_BAR:
+        picture.append(bar(standing.share, room), style="cyan")
+    picture.append(head)
     _line(picture, "load", _load(standing))
     seen = standing.seen
     if seen is not None:
@@ -55,11 +66,11 @@ def _line(picture: Text, name: str, text: str, *, style: str = "") -> None:
     picture.append(text, style=style)
 
 
-def _head(standing: Standing) -> str:
+def _head(standing: Standing, *, with_elapsed: bool = True) -> str:
     share = "" if standing.share is None else f" {standing.share:.0%} "
     of = "" if standing.total is None else f"/{whole(standing.total)}"
     text = f"{share} {whole(standing.ended)}{of} interactions"
-    if standing.elapsed_s:
+    if standing.elapsed_s and with_elapsed:
         text += f", {clock_time(standing.elapsed_s)} gone"
     if standing.left_s is not None:
         text += f", {clock_time(standing.left_s)} left"

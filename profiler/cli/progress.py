@@ -87,10 +87,10 @@ async def live(tell: Callable[[], Standing], console: Console | None = None) -> 
     from profiler.cli.live_frame import frame
 
     screen = Console(stderr=True) if console is None else console
-    shown = Live(frame(tell()), console=screen, auto_refresh=False, transient=True)
+    shown = Live(frame(tell(), screen.width), console=screen, auto_refresh=False, transient=True)
 
     def show(standing: Standing) -> None:
-        drawn: RenderableType = frame(standing)
+        drawn: RenderableType = frame(standing, screen.width)
         shown.update(drawn, refresh=True)
 
     with shown:

@@ -60,12 +60,12 @@ def phase_name(standing: Standing) -> str:
     return "warming up" if standing.phase is Phase.WARMUP else "measuring"
 
 
-def bar(share: float | None) -> str:
+def bar(share: float | None, width: int = BAR_WIDTH) -> str:
     """Draw how much is done; nothing where that is not known."""
     if share is None:
         return ""
-    done = round(share * BAR_WIDTH)
-    return "━" * done + "╌" * (BAR_WIDTH - done)
+    done = round(share * width)
+    return "━" * done + "╌" * (width - done)
 
 
 def clock_time(seconds: float) -> str:

@@ -186,7 +186,7 @@ def _load(profile: WorkloadProfile) -> str:
     else:
         text = "open loop"
         if load.offered_rate is not None:
-            text += f", {load.offered_rate:.3g}/s offered"
+            text += f", {load.offered_rate:.3g} starts/s offered"
         if load.arrivals is not None:
             text += f" ({load.arrivals})"
     if load.achieved_rate is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from profiler.profile.model import WorkloadProfile
     from profiler.report.observations import Section
 
 _VERDICT_STYLES = {"trusted": "green", "driver_limited": "red", "inconclusive": "yellow"}
+_LEAST_NAME, _ENDLESS = 18, 10_000
 _OF_FAILURES = frozenset({"errors", "failed"})
 
 
@@ -30,7 +32,7 @@ def profile_table(profile: WorkloadProfile) -> RenderableType:
     return Group(
         Text(summary.title, style="bold"),
         _facts(summary),
-        _table(summary),
+        _Fitting(summary),
         *(section_lines(section) for section in summary.sections),
         *(Text(note, style="dim") for note in summary.notes),
     )
@@ -68,12 +70,42 @@ def facts_grid(facts: Iterable[tuple[str, str]], styles: Mapping[str, str]) -> T
     return grid
 
 
-def _table(summary: Summary) -> Table:
+class _Fitting:
+    """The table of numbers; on a narrow terminal without sources, then without the p95's interval.
+
+    Names and numbers that are broken letter by letter can be read by nobody.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        self._summary = summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        drawn = [
+            _table(self._summary, with_sources=sources, with_intervals=intervals)
+            for sources, intervals in ((True, True), (False, True), (False, False))
+        ]
+        fitting = [table for table in drawn if _name_room(table, console, options) >= _LEAST_NAME]
+        yield fitting[0] if fitting else drawn[-1]
+        if not fitting or fitting[0] is not drawn[0]:
+            yield Text("Wider terminals, and profile.md, have sources and all intervals.", "dim")
+
+
+def _name_room(table: Table, console: Console, options: ConsoleOptions) -> int:
+    """Return how many columns are left for the names, where the numbers take what they need."""
+    names = max(
+        (len(cell.plain) for cell in table.columns[0].cells if isinstance(cell, Text)), default=0
+    )
+    wanted = Measurement.get(console, options.update(max_width=_ENDLESS), table).maximum
+    return options.max_width - (wanted - names)
+
+
+def _table(summary: Summary, *, with_sources: bool, with_intervals: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("", overflow="fold")
     table.add_column("mean ±95 % CI", justify="right", no_wrap=True)
-    table.add_column("p95 [95 % CI]", justify="right", no_wrap=True)
-    table.add_column("source", style="dim", overflow="fold")
+    table.add_column("p95 [95 % CI]" if with_intervals else "p95", justify="right", no_wrap=True)
+    if with_sources:
+        table.add_column("source", style="dim", overflow="fold")
     for place, group in enumerate(summary.groups):
         if place:
             table.add_row()
@@ -82,7 +114,9 @@ def _table(summary: Summary) -> Table:
             label = Text("  " * (row.indent + 1) + row.label)
             if row.indent:
                 label.stylize("dim")
-            table.add_row(label, cell(row.mean), cell(row.p95), Text(row.source))
+            p95 = row.p95 if with_intervals else row.p95.partition(" [")[0]
+            cells = (label, cell(row.mean), cell(p95))
+            table.add_row(*cells, *([Text(row.source)] if with_sources else ()))
     return table
 
 

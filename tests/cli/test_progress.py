@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -85,6 +86,14 @@ async def test_a_name_from_the_target_is_neither_markup_nor_a_control_sequence()
     text = await on_screen(standing, color_system=None)
     assert "[bold]" in text
     assert "\x1b[2J" not in text
+
+
+@pytest.mark.parametrize("width", [80, 60])
+async def test_the_time_left_is_seen_on_a_narrow_terminal(width):
+    long = replace(STANDING, ended=40_000, total=120_000, elapsed_s=4000.0, left_s=8000.0)
+    text = await on_screen(long, width=width, color_system=None)
+    assert "33%  40,000/120,000 interactions" in text
+    assert "2:13:20 left" in text
 
 
 async def test_a_narrow_terminal_gets_no_wrapped_lines():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from profiler import load_profile
 from profiler.measure.records import (
     ClientTokens,
     DriverSample,
@@ -188,7 +189,10 @@ def test_open_loop_shows_rate_and_arrivals_and_what_was_dropped(tmp_path: Path):
         ),
     )
     text = words(printed(profile))
-    assert "open loop, 5/s offered (poisson), 2 interactions/s achieved, 4 starts dropped" in text
+    assert (
+        "open loop, 5 starts/s offered (poisson), 2 interactions/s achieved, 4 starts dropped"
+        in text
+    )
     assert "after 1 of warm-up" in text
     assert "target the mock agent" in text
     assert "latency from intended start" in text
@@ -253,6 +257,16 @@ def test_disagreeing_observers_are_named(tmp_path: Path):
     gateway = llm_call("t1", observer=Observer.GATEWAY, clock=Timeline.HARNESS)
     text = words(printed(profile_of(tmp_path, *observed(1), gateway, gateway), width=200))
     assert "gateway minus response: llm_calls +1.00 (1 of 1)." in text
+
+
+@pytest.mark.parametrize("width", [72, 60])
+def test_a_narrow_terminal_leaves_columns_out_before_it_breaks_names(width: int):
+    sample = load_profile(Path("results/sample"))
+    wide, narrow = printed(sample), printed(sample, width)
+    for name in ("latency", "time to first token", "tool results", "get_user_details"):
+        assert row(wide, name).startswith(row(narrow, name))
+    assert ("Wider terminals" in wide, "Wider terminals" in narrow) == (False, True)
+    assert max(len(line) for line in narrow.splitlines()) <= width
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
