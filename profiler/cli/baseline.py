@@ -10,6 +10,7 @@ import typer
 
 from profiler.cli.files import RESULTS, write_whole
 from profiler.cli.help_text import Command
+from profiler.cli.report import refuse_empty
 from profiler.errors import UsageError
 
 BASELINES = RESULTS / "baselines"
@@ -34,10 +35,7 @@ def set_(
 
     path = _path(name)
     found = load_profile(profile)
-    if not found.sample.interactions:
-        raise UsageError(
-            "the run has no measured interaction", where=str(profile), fix="Give another run"
-        )
+    refuse_empty(found, profile)
     write_whole(path, dump_profile(found))
     typer.echo(str(path))
 

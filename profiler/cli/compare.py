@@ -84,8 +84,10 @@ def command(
         loaded = [load_profile(find_profile(name)) for name in profiles]
         _trend(loaded, markdown=markdown, html=html, anyway=anyway, quiet=quiet)
         return
+    from profiler.report.quantities import plural
+
     if len(profiles) != 2:  # noqa: PLR2004 - a baseline and a candidate
-        what = f"{len(profiles)} profiles are given"
+        what = f"{plural(len(profiles), 'profile')} given, and two are compared"
         raise UsageError(what, fix="Give a baseline and a candidate, or add --trend")
     before, after = (load_profile(find_profile(name)) for name in profiles)
     found = _compare(before, after, gates=gates, plan=plan, anyway=anyway)

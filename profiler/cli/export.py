@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from profiler.cli.files import PROFILE_NAME, write_parts, write_whole, written_by
+from profiler.cli.report import refuse_empty
 from profiler.errors import UsageError
 from profiler.measure import JOURNAL_NAME
 
@@ -62,6 +63,8 @@ def command(
     Exit codes: 0 done, 2 wrong input.
     """
     folder = out if out is not None else run if run.is_dir() else run.parent
+    if form in (ExportFormat.CSV, ExportFormat.PARQUET):
+        _refuse_no_rows(run)
     match form:
         case ExportFormat.CSV:
             paths = _csv(run, folder)
@@ -97,6 +100,13 @@ def _rows(run: Path, table: Table) -> Iterator[tuple[Cell, ...]]:
     from profiler.report.exports.tables import rows_of
 
     return rows_of(table, _records(run))
+
+
+def _refuse_no_rows(run: Path) -> None:
+    from profiler.report.exports.tables import TABLES
+
+    if next(_rows(run, TABLES[0]), None) is None:
+        raise UsageError("the run has no interaction", where=str(run), fix="Give another run")
 
 
 def _csv(run: Path, folder: Path) -> list[Path]:
@@ -151,6 +161,7 @@ def _of_profile(run: Path, folder: Path, form: ExportFormat) -> Path:
     from profiler.report.pull_request import pull_request_markdown
 
     profile = load_profile(run / PROFILE_NAME if run.is_dir() else run)
+    refuse_empty(profile, run)
     if form is ExportFormat.MARKDOWN:
         path, text = folder / SUMMARY_NAME, pull_request_markdown(profile)
     else:

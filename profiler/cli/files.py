@@ -122,6 +122,9 @@ def written_by(path: Path) -> Iterator[Path]:
 
     Whatever is raised leaves the old file. Raises `UsageError` where the place cannot be written.
     """
+    if not path.name:  # `.` and `/`
+        fix = "Give the name of a file to write"
+        raise UsageError("that is a directory", where=str(path), fix=fix)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

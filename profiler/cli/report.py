@@ -80,6 +80,14 @@ def command(
         Console().print(_terminal(found))
 
 
+def refuse_empty(profile: WorkloadProfile, where: Path) -> None:
+    """Raise `UsageError` for a profile of no measured interaction: nothing was found out."""
+    if not profile.sample.interactions:
+        raise UsageError(
+            "the run has no measured interaction", where=str(where), fix="Give another run"
+        )
+
+
 def file_of(path: Path) -> Path:
     """Return the file to report on: PATH itself, or what there is to report in that directory."""
     if not path.is_dir():
@@ -112,8 +120,12 @@ def _load(file: Path) -> Reported:
         what = f"the file is cut off or damaged, or no JSON: {exc.msg}"
         raise UsageError(what, where=where, fix=_FIX) from exc
     kind = plain.get("kind") if isinstance(plain, dict) else None
+    if kind is None:
+        raise UsageError("this is none of our files: it has no kind", where=str(file), fix=_FIX)
     if kind == PROFILE_KIND:
-        return load_profile(file)
+        profile = load_profile(file)
+        refuse_empty(profile, file)
+        return profile
     if kind == "plan":
         from profiler.planner.plan import load_plan
 

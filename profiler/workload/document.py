@@ -87,7 +87,7 @@ def read_document(
         try:
             node = loader.get_single_node()
             if node is None:
-                fix = "Start from a shipped one"
+                fix = "Write it, or give another path"
                 raise error(f"the {what} is empty", where=str(path), fix=fix)
             reader = _Reader(path, loader, error)
             data = reader.value(node, ())

@@ -109,7 +109,8 @@ def test_a_profile_that_is_cut_off_is_one_line(folder, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("same.json",), "Give a baseline and a candidate, or add --trend"),
+        (("same.json",), "1 profile given, and two are compared"),
+        (("same.json", "more.json", "--html", "."), "that is a directory"),
         (("same.json", "nope"), "there is no profile and no baseline 'nope'"),
         (("same.json", "nope.json"), "cannot read the profile"),
         (("same.json", "more.json", "--gates", "nope.yaml"), "cannot read the gates file"),

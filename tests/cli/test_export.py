@@ -85,6 +85,15 @@ def test_no_success_is_no_empty_log(tmp_path):
         export("hlog", found)
 
 
+@pytest.mark.parametrize("form", ["csv", "hlog", "prometheus", "markdown"])
+def test_an_empty_run_is_said_and_leaves_nothing(tmp_path, form):
+    found = write(tmp_path)
+    write_profile(found)
+    with pytest.raises(UsageError, match=r"no (measured )?interaction"):
+        export(form, found, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_not_there_is_said(tmp_path):
     for form in ("csv", "hlog", "prometheus"):
         with pytest.raises(AgentProfilerError) as caught:

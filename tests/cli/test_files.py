@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from profiler.cli import files
@@ -42,6 +44,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     files.write_whole(target, b"two")
     assert target.read_bytes() == b"two"
     assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("place", [".", "/"])
+def test_a_directory_in_place_of_a_file_is_told(place):
+    with pytest.raises(UsageError, match=r"that is a directory\. Give the name of a file"):
+        files.write_whole(Path(place), b"x")
 
 
 def test_a_file_that_cannot_be_replaced_is_told_and_leaves_nothing_behind(tmp_path):

@@ -11,12 +11,14 @@ from profiler.comparison.compare import compare
 from profiler.comparison.gates import DEFAULT_GATES
 from profiler.comparison.model import dump_comparison
 from profiler.errors import AgentProfilerError, ProfileError, UsageError
+from profiler.measure.records import Phase
 from profiler.planner.plan import dump_plan
 from profiler.profile.build import build_profile
 from profiler.profile.model import dump_profile
 from profiler.report.comparison_markdown import comparison_markdown
 from profiler.report.markdown import profile_markdown
 from profiler.report.plan_markdown import plan_markdown
+from tests.profile.journals import interaction, write
 from tests.report.page.pages import full_run
 from tests.report.plans import plan
 
@@ -91,7 +93,7 @@ def test_the_terminal_shows_what_the_run_printed(run_dir: Path, plan_dir: Path, 
     [
         (b"", "cut off or damaged"),
         (b'{"kind": "workload_profile", "sche', "cut off or damaged"),
-        (b"[1]", "no report of this kind of file: None"),
+        (b"[1]", "none of our files: it has no kind"),
         (b'{"kind": "capacity"}', "no report of this kind of file: 'capacity'"),
         (b'{"kind": "workload_profile", "schema_version": 99}', "Upgrade agent-profiler"),
         (b'{"kind": "workload_profile", "schema_version": 0}', "Compute the profile again"),
@@ -107,6 +109,17 @@ def test_a_file_that_it_cannot_use_is_one_line_and_leaves_no_page(content, said,
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_an_empty_run_is_one_line_and_leaves_no_page(tmp_path: Path):
+    """A run that was killed before it measured anything."""
+    profile = build_profile(write(tmp_path, interaction("w", phase=Phase.WARMUP)))
+    file = tmp_path / "profile.json"
+    file.write_bytes(dump_profile(profile))
+    for form in ({"html": True}, {"markdown": True}, {}):
+        with pytest.raises(UsageError, match=r"profile.json: the run has no measured interaction"):
+            report.command(file, **form)
+    assert not file.with_suffix(".html").exists()
 
 
 def test_a_corrupt_histogram_is_named(run_dir: Path):
