@@ -14,7 +14,9 @@ runs that only waver have a change point, and a step of six of their standard de
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
@@ -24,6 +26,8 @@ from profiler.comparison.estimates import Test, welch_degrees
 from profiler.comparison.numbers import variance_of
 from profiler.errors import ProfileError
 from profiler.profile.model import named_distributions
+from profiler.profile.objectives import ERROR_RATE
+from profiler.profile.statistics import cluster_sums, mean_interval, mean_variance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,11 +90,13 @@ def trend_of(profiles: Sequence[WorkloadProfile], *, anyway: bool = False) -> Tr
         differs |= dict.fromkeys(f"run {profile.run.id}: {text}" for text in found)
     named = [dict(named_distributions(profile)) for profile in every]
     asked = [key for key in _SERIES if sum(key[0] in each for each in named) > 1]
+    count = len(asked) + 1
     return Trend(
         workload=every[0].run.workload,
         runs=tuple((profile.run.id, profile.run.started_at) for profile in every),
-        series=tuple(
-            _series(*key, [each.get(key[0]) for each in named], len(asked)) for key in asked
+        series=(
+            *(_series(*key, [each.get(key[0]) for each in named], count) for key in asked),
+            _errors(every, count),
         ),
         differs=tuple(differs),
     )
@@ -98,12 +104,51 @@ def trend_of(profiles: Sequence[WorkloadProfile], *, anyway: bool = False) -> Tr
 
 def _series(metric: str, statistic: str, found: list[Distribution | None], asked: int) -> Series:
     points = tuple(None if each is None else _point(each, statistic) for each in found)
+    unit = next(each.unit for each in found if each is not None)
+    return _with_changes(metric, statistic, unit, points, asked)
+
+
+def _errors(profiles: Sequence[WorkloadProfile], asked: int) -> Series:
+    """Return the share of interactions that failed, run by run."""
+    sizes = [profile.sample.interactions for profile in profiles]
+    failed = [p.sample.interactions - p.sample.succeeded for p in profiles]
+    overall = sum(failed) / sum(sizes)
+    points = tuple(map(partial(_error_point, overall=overall), profiles))
+    return _with_changes(ERROR_RATE, "share", "share", points, asked)
+
+
+def _error_point(profile: WorkloadProfile, *, overall: float) -> Point:
+    """Return a run's share of failures. A run without any is as sure as its size lets it be.
+
+    Its zeros do not vary; that of a share which is the same in all runs would.
+    """
+    columns = profile.joint.columns
+    session, ok = columns.index("session"), columns.index("ok")
+    rows: dict[object, list[bool]] = defaultdict(list)
+    for row in profile.joint.rows:
+        rows[row[session]].append(not row[ok])
+    sums = cluster_sums([len(each) for each in rows.values()], [sum(e) for e in rows.values()])
+    size = profile.sample.interactions
+    value = (size - profile.sample.succeeded) / size
+    interval = mean_interval(sums) if value else None
+    return Point(
+        value=value,
+        variance=mean_variance(sums) if value else overall * (1 - overall) / size,
+        count=size,
+        sessions=max(1, len(rows)),
+        ci95=None if interval is None else (max(0.0, interval[0]), interval[1]),
+    )
+
+
+def _with_changes(
+    metric: str, statistic: str, unit: str, points: tuple[Point | None, ...], asked: int
+) -> Series:
     known = [(place, point) for place, point in enumerate(points) if point is not None]
     usable = [(place, point) for place, point in known if point.variance is not None]
     return Series(
         metric=metric,
         statistic=statistic,
-        unit=next(each.unit for each in found if each is not None),
+        unit=unit,
         points=points,
         changes=tuple(
             usable[cut][0] for cut in sorted(change_points([p for _, p in usable], asked))

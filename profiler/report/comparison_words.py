@@ -167,6 +167,13 @@ def signed_percent(share: float | None) -> str:
     return f"{percents:+.1f} %" if round(percents, 1) else "±0 %"
 
 
+def step(before: float, after: float, unit: str) -> str:
+    """Return how far it is from one value to the next: in percent, of shares in points."""
+    if unit == "share":
+        return f"{(after - before) * 100:+.1f} pp" if after != before else "±0"
+    return signed_percent(after / before - 1 if before else None)
+
+
 def difference_rows(comparison: Comparison) -> list[DifferenceRow]:
     """Return the key metrics and all that moved for real; the rest is in comparison.json."""
     changed = {(c.subject, c.statistic) for c in comparison.changes if c.kind == "metric"}

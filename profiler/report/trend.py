@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from profiler.report.comparison_words import label, signed_percent, value
+from profiler.report.comparison_words import label, step, value
 from profiler.report.markdown import bullets, escape
 from profiler.report.observations import Section
 from profiler.report.quantities import plural, printable
@@ -80,9 +80,9 @@ def trend_markdown(trend: Trend) -> str:
 def change_lines(trend: Trend) -> list[str]:
     """Return each change: which number, from which run on, from what to what."""
     lines = [
-        f"{label(series.metric, series.statistic)}: {step}"
+        f"{label(series.metric, series.statistic)}: {said}"
         for series in trend.series
-        for step in steps(trend, series)
+        for said in steps(trend, series)
     ]
     return lines or ["nowhere by more than chance"]
 
@@ -96,7 +96,7 @@ def steps(trend: Trend, series: Series) -> list[str]:
         run, started_at = trend.runs[at]
         lines.append(
             f"{value(old, series.unit)} → {value(new, series.unit)} "
-            f"({signed_percent(new / old - 1 if old else None)}) "
+            f"({step(old, new, series.unit)}) "
             f"from {printable(run)} on ({started_at[:10]})"
         )
     return lines
@@ -123,5 +123,5 @@ def trend_cells(series: Series) -> tuple[str, str, str, str, str]:
         value(first, series.unit),
         sparkline(values, series.changes),
         value(last, series.unit),
-        signed_percent(last / first - 1 if first else None),
+        step(first, last, series.unit),
     )

@@ -63,6 +63,27 @@ def test_runs_are_taken_in_the_order_of_their_start():
     assert calls.changes == ()
 
 
+def test_failures_have_a_trend_of_their_own():
+    """From the fourth run on 20 of 100 interactions fail."""
+    runs = [
+        profile_of([[1]] * 100, run_id=f"r{i}", failed=failed, started_wall_ns=i * 10**9)
+        for i, failed in enumerate((0, 0, 0, 20, 20, 20), start=1)
+    ]
+    errors = next(s for s in trend_of(runs).series if s.metric == "error_rate")
+    assert [p.value for p in errors.points if p is not None] == [0, 0, 0, 0.2, 0.2, 0.2]
+    assert (errors.changes, errors.unit) == ((3,), "share")
+
+
+def test_a_failure_that_is_as_rare_as_runs_are_small_is_no_change():
+    """Four of 900 fail, all in the large run; that 300 others show none has a chance of 20 %."""
+    runs = [
+        profile_of([[1]] * size, run_id=f"r{i}", failed=failed, started_wall_ns=i * 10**9)
+        for i, (size, failed) in enumerate(((150, 0), (150, 0), (600, 4)), start=1)
+    ]
+    errors = next(s for s in trend_of(runs).series if s.metric == "error_rate")
+    assert errors.changes == ()
+
+
 def test_one_run_is_no_trend():
     with pytest.raises(ProfileError, match="one profile is no trend"):
         trend_of([profile_of(SESSIONS)])

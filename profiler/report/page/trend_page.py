@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from profiler import __version__
 from profiler.report.charts.runs import Run, over_runs
-from profiler.report.comparison_words import label, signed_percent, value
+from profiler.report.comparison_words import label, step, value
 from profiler.report.page.model import Cell, Chart, Charts, Grid, KeyFigure, Page, Section
 from profiler.report.plan_blocks import Items
 from profiler.report.quantities import NOTHING, plural, printable
@@ -97,12 +97,13 @@ def _numbers(trend: Trend) -> Grid:
 def _row(series: Series) -> tuple[Cell, ...]:
     name, _, _, _, change = trend_cells(series)
     known = [point.value for point in series.points if point is not None]
-    share = known[-1] / known[0] - 1 if known[0] else None
+    moved = known[-1] - known[0]
+    by = 1.0 if series.unit == "share" else known[0]
     return (
         Cell(name),
         Cell(value(known[0], series.unit), known[0]),
         Cell(value(known[-1], series.unit), known[-1]),
-        Cell(change, share),
+        Cell(change, moved / by if by else None),
         Cell(str(len(series.changes)), len(series.changes)),
     )
 
@@ -137,4 +138,6 @@ def _step(series: Series, place: int) -> str:
         (point.value for point in reversed(series.points[:place]) if point is not None), None
     )
     point = series.points[place]
-    return signed_percent(point.value / before - 1 if point is not None and before else None)
+    if point is None or before is None:
+        return NOTHING
+    return step(before, point.value, series.unit)
