@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
-PAGES = {"profile.html": 17, "plan.html": 3, "comparison.html": 5, "trend.html": 9}
+PAGES = {"profile.html": 17, "plan.html": 3, "comparison.html": 5, "trend.html": 10}
 """Each with how many charts it has."""
 
 _COMPLAINTS = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")

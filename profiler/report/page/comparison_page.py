@@ -74,7 +74,7 @@ def _figures(comparison: Comparison) -> Iterator[KeyFigure]:
             values = [
                 words.value(each, every[name].unit) for each in (found.baseline, found.candidate)
             ]
-            change = words.signed_percent(found.relative)
+            change = words.step(found.baseline, found.candidate, every[name].unit)
             real = {True: "real", False: "may be chance", None: "cannot be told"}[found.real]
             label = words.label(name, found.statistic).removesuffix(" per interaction")
             yield KeyFigure(label, change, f"{' → '.join(values)}, {real}")

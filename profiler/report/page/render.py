@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from profiler.report.page.sorting import number_in
 
 if TYPE_CHECKING:
     from profiler.report.page.model import Page, Section
 
+_IN_NAMES = re.compile(r"[._](?=[A-Za-z])")
 _FOLDER = "profiler.report.page"
 
 
@@ -60,6 +62,7 @@ def _environment() -> Environment:
     environment.filters["kind"] = lambda block: type(block).__name__
     environment.filters["number"] = number_in
     environment.filters["anchor"] = _anchor
+    environment.filters["breakable"] = _breakable
     return environment
 
 
@@ -67,6 +70,11 @@ def _anchor(section: Section) -> str:
     """Return a name to link to, of letters and digits only."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in section.title.lower())
     return "-".join(words.split()[:5])
+
+
+def _breakable(text: str) -> Markup:
+    """Return a text, escaped, that breaks after a dot or a `_` of a name, and not within a word."""
+    return Markup(_IN_NAMES.sub(r"\g<0><wbr>", str(escape(text))))  # noqa: S704 - escaped first
 
 
 def _file(name: str) -> str:

@@ -13,6 +13,7 @@ from profiler.profile.build import build_profile
 from profiler.report.page.comparison_page import comparison_page
 from profiler.report.page.model import Charts, Page
 from profiler.report.page.render import page_html
+from tests.comparison.runs import profile_of
 from tests.report.charts.drawn import parsed, titles
 from tests.report.page.pages import HOSTILE, full_run
 
@@ -47,6 +48,13 @@ def test_the_verdict_and_the_key_changes_come_first(one_more: Page):
     assert figures["LLM calls"].detail == "2.00 → 3.00, real"
     text = page_html(one_more)
     assert text.index("verdict bad") < text.index("+50 %") < text.index("<h2")
+
+
+def test_errors_move_in_points_also_from_none():
+    before, after = profile_of([[1]] * 40), profile_of([[1]] * 40, failed=8, run_id="r2")
+    page = comparison_page(compare(before, after, gates=DEFAULT_GATES))
+    errors = next(figure for figure in page.figures if figure.name == "errors")
+    assert (errors.value, errors.detail) == ("+20.0 pp", "0 % → 20 %, real")
 
 
 def test_both_runs_curves_lie_over_each_other(one_more: Page):
