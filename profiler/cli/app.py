@@ -34,6 +34,7 @@ from profiler.cli import (
     schema,
     workload,
 )
+from profiler.cli.examples import examples
 from profiler.cli.help_text import Command
 from profiler.cli.optional_values import with_values
 from profiler.errors import AgentProfilerError
@@ -50,20 +51,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="run", cls=Command, no_args_is_help=True)(run.command)
-app.command(name="profile", cls=Command, no_args_is_help=True)(profile.command)
-app.command(name="report", cls=Command, no_args_is_help=True)(report.command)
-app.command(name="plan", cls=Command, no_args_is_help=True)(plan.command)
-app.command(name="review", cls=Command, no_args_is_help=True)(review.command)
-app.command(name="compare", cls=Command, no_args_is_help=True)(compare.command)
-app.command(name="merge", cls=Command, no_args_is_help=True)(merge.command)
-app.command(name="export", cls=Command, no_args_is_help=True)(export.command)
-app.command(name="gateway", cls=Command, no_args_is_help=True)(gateway.command)
-app.command(name="workload", cls=Command, no_args_is_help=True)(workload.command)
-app.command(name="import", cls=Command, no_args_is_help=True)(import_.command)
-app.command(name="init", cls=Command)(init.command)
-app.command(name="schema", cls=Command, no_args_is_help=True)(schema.command)
-app.command(name="doctor", cls=Command)(doctor.command)
+for _name, _command, _needs_arguments in (
+    ("run", run.command, True),
+    ("profile", profile.command, True),
+    ("report", report.command, True),
+    ("plan", plan.command, True),
+    ("review", review.command, True),
+    ("compare", compare.command, True),
+    ("merge", merge.command, True),
+    ("export", export.command, True),
+    ("gateway", gateway.command, True),
+    ("workload", workload.command, True),
+    ("import", import_.command, True),
+    ("init", init.command, False),
+    ("schema", schema.command, True),
+    ("doctor", doctor.command, False),
+):
+    app.command(name=_name, cls=Command, no_args_is_help=_needs_arguments, epilog=examples(_name))(
+        _command
+    )
 app.add_typer(baseline.app, name="baseline", no_args_is_help=True)
 app.add_typer(mock.app, name="mock", no_args_is_help=True)
 
@@ -99,7 +105,10 @@ def main() -> NoReturn:
             stream.reconfigure(errors="replace")
     hide_in_tracebacks()
     try:
-        result = app(args=with_values(sys.argv[1:]), standalone_mode=False)
+        # The one name that examples, completion and the documentation have, however it was started.
+        result = app(
+            args=with_values(sys.argv[1:]), standalone_mode=False, prog_name="agent-profiler"
+        )
     except BaseException as exc:  # noqa: BLE001 - the one place that turns errors into exit codes
         sys.exit(_code_of(_innermost(exc)))
     sys.exit(result if isinstance(result, int) else 0)
@@ -138,7 +147,7 @@ def _code_of(exc: BaseException) -> int:
 def _say_usage(exc: TyperException) -> None:
     context = getattr(exc, "ctx", None)
     path = "agent-profiler" if context is None else context.command_path
-    message = exc.format_message()
+    message = exc.format_message().replace("Value error, ", "")  # pydantic's words, not ours
     if message:  # without one, the help was asked for by giving no arguments, and was shown
         _say(f"{message.rstrip('.')}. See `{path} --help`")
 

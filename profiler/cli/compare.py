@@ -70,8 +70,9 @@ def command(
     """Compare two profiles of one workload: what changed, and whether it is more than chance.
 
     Without --gates, it fails where an interaction's calls, tokens, errors or
-    latency went up for real. Runs of one seed play the same sessions and are
-    compared in pairs: much smaller changes show then.
+    latency went up for real (latency not of the mock agent). Runs of one seed
+    play the same sessions and are compared in pairs: much smaller changes show
+    then.
 
     Exit codes: 0 every gate passed, 2 wrong input, 3 a gate failed, 4 no gate
     failed, but for some the sample is too small.

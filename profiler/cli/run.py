@@ -73,12 +73,13 @@ def command(
     """Replay a workload against an agent and write what one interaction costs.
 
     Writes journal.jsonl while it runs, then profile.json and profile.md, and prints the profile.
-    Ctrl-C ends early and profiles what there is. With --find-capacity it runs one step after
-    another, each a run of its own, and writes capacity.json and capacity.md. With several workers,
-    journals and profiles of each are in shards/, and profile.json is all of them merged. --resume
-    goes on with a run that was killed or interrupted: sessions that had ended are not sent again,
-    the others from their start, by as many workers as before; of a run that had done all it sends
-    nothing. --max-cost and --max-tokens may be given anew with it.
+    On a terminal it shows how it goes, without colours if NO_COLOR is set; in CI and in logs, a
+    line every 10 s. Ctrl-C ends early and profiles what there is. With --find-capacity it runs one
+    step after another, each a run of its own, and writes capacity.json and capacity.md. With
+    several workers, journals and profiles of each are in shards/, and profile.json is all of them
+    merged. --resume goes on with a run that was killed or interrupted: sessions that had ended are
+    not sent again, the others from their start, by as many workers as before; of a run that had
+    done all it sends nothing. --max-cost and --max-tokens may be given anew with it.
 
     Exit codes: 0 done, 2 wrong input, 3 even the lowest rate misses the objective, 4 the harness
     was the bottleneck, a worker was lost, a spend limit was reached, or --until-stable or

@@ -74,7 +74,17 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("candidate", _side(comparison.candidate)),
         ("sessions", how),
     ]
-    return [*found, *(("differs", printable(text, 300)) for text in comparison.differs)]
+    found += [("differs", printable(text, 300)) for text in comparison.differs]
+    unjudged = not_judged(comparison)
+    return [*found, ("not judged", unjudged)] if unjudged else found
+
+
+def not_judged(comparison: Comparison) -> str:
+    """Say what no default gate asks about, and why; nothing where they ask about all."""
+    of_mock = comparison.baseline.mock and comparison.candidate.mock
+    if not of_mock or not all(gate.default for gate in comparison.gates):
+        return ""
+    return "latency: the mock agent's is its script's, and the machine's. --gates judges it"
 
 
 def _side(side: Side) -> str:

@@ -21,6 +21,7 @@ from profiler.report.comparison import comparison_report
 from profiler.report.comparison_markdown import comparison_markdown
 from profiler.report.comparison_words import (
     change_lines,
+    facts,
     gate_reason,
     gate_rule,
     meaning_lines,
@@ -87,6 +88,14 @@ def metric(name: str, unit: str, baseline: float, candidate: float, statistic: s
 def test_a_change_is_said_in_words(moving, said):
     found = metric(*moving)
     assert moved(found, found.differences[0]) == said
+
+
+def test_two_mock_runs_say_that_latency_is_not_judged():
+    real = compare(profile_of(SESSIONS), profile_of(ONE_MORE, run_id="r2"))
+    assert "not judged" not in dict(facts(real))
+    mock = {"target": {"url": None, "mock": {"speed": 1.0}}}
+    made = compare(profile_of(SESSIONS, **mock), profile_of(ONE_MORE, run_id="r2", **mock))
+    assert dict(facts(made))["not judged"].startswith("latency: the mock agent's")
 
 
 def test_changes_of_the_shape_come_with_what_appeared():

@@ -156,6 +156,7 @@ def _gates(comparison: Comparison) -> Grid:
             for gate in comparison.gates
         ),
         of_text=frozenset({0, 1, 2, 3}),
+        note=f"Not judged: {words.not_judged(comparison)}." if words.not_judged(comparison) else "",
     )
 
 
