@@ -19,9 +19,22 @@ def draw_by(kind: str, drawn_by: Callable[[Any], str]) -> None:
 
 
 class Shown:
-    """Shown by a notebook as HTML, once someone has said how; as its `repr` until then."""
+    """Shown by a notebook as HTML, once someone has said how; as one line elsewhere.
+
+    All that such an object holds may be a megabyte of histograms: `model_dump` has it.
+    """
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._in_short()}>"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _in_short(self) -> str:
+        """Say in a few words which one it is."""
+        raise NotImplementedError
 
     def _repr_html_(self) -> str | None:
         kind = type(self)

@@ -165,6 +165,10 @@ class Comparison(Shown, Strict):
     verdict: Verdict = Field(description="fail if any gate does, else inconclusive if any is")
     plan: PlanMeaning | None = Field(description="null where no plan was given")
 
+    def _in_short(self) -> str:
+        runs = f"{self.candidate.id} against {self.baseline.id}"
+        return f"of {self.workload!r}, {runs}: {self.verdict}, {len(self.changes)} changes"
+
 
 def dump_comparison(comparison: Comparison) -> bytes:
     """Encode a comparison as JSON: sorted keys, two spaces. Equal ones give equal bytes."""

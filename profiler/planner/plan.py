@@ -339,6 +339,9 @@ class Plan(Shown, Strict):
         default=None, description="what a review compares with; null: made by hand, not by `plan`"
     )
 
+    def _in_short(self) -> str:
+        return f"{self.name!r} at {', '.join(f'{scale.factor:g}x' for scale in self.scales)}"
+
 
 def dump_plan(plan: Plan) -> bytes:
     """Return the file: sorted keys, one final newline; the same plan gives the same bytes."""

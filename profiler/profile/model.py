@@ -321,6 +321,10 @@ class WorkloadProfile(Shown, Strict):
         default=None, description="absent where no goodput objective was given"
     )
 
+    def _in_short(self) -> str:
+        count, verdict = self.sample.interactions, self.trust.verdict
+        return f"of {self.run.workload!r}, run {self.run.id}: {count} interactions, {verdict}"
+
 
 def dump_profile(profile: WorkloadProfile) -> bytes:
     """Encode a profile as JSON: sorted keys, two spaces, each joint row or call on one line.

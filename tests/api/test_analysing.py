@@ -88,6 +88,16 @@ def test_a_notebook_is_shown_the_report_as_html(sample, planned, kind):
     assert titles.get(kind, "airline") in html
 
 
+def test_printed_it_is_one_line_and_no_histograms(sample, planned):
+    assert str(sample) == (
+        f"<WorkloadProfile of 'airline', run {sample.run.id}: 360 interactions, trusted>"
+    )
+    found = profiler.compare(sample, sample)
+    assert str(found).startswith("<Comparison of 'airline', ")
+    assert repr(found).endswith(": pass, 0 changes>")
+    assert repr(planned).startswith("<Plan 'launch' at 1x")
+
+
 def test_what_came_from_the_target_stays_text_in_a_notebook(sample):
     hostile = "<img src=x onerror=alert(1)>"
     tools = {hostile: next(iter(sample.tools.values()))}
