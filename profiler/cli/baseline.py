@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from profiler.cli.completing import baselines
 from profiler.cli.files import RESULTS, write_whole
 from profiler.cli.help_text import Command
 from profiler.cli.report import refuse_empty
@@ -15,7 +16,9 @@ from profiler.errors import UsageError
 
 BASELINES = RESULTS / "baselines"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_NameArgument = Annotated[str, typer.Argument(help="What it is called.", metavar="NAME")]
+_NameArgument = Annotated[
+    str, typer.Argument(help="What it is called.", metavar="NAME", autocompletion=baselines)
+]
 
 app = typer.Typer(help="Keep named profiles to compare with, under results/baselines/.")
 
@@ -64,12 +67,12 @@ def list_() -> None:
     from profiler.profile.model import load_profile
     from profiler.report.quantities import printable, whole
 
-    names = _names()
-    if not names:
+    kept = names()
+    if not kept:
         typer.echo("no baselines; `agent-profiler baseline set NAME PROFILE` keeps one")
         return
     table = Table.grid(padding=(0, 2))
-    for name in names:
+    for name in kept:
         found = load_profile(_path(name))
         cells = (
             *(name, printable(found.run.workload), found.run.started_at[:19]),
@@ -97,16 +100,17 @@ def _missing(name: str) -> UsageError:
     from profiler.workload.near import did_you_mean
 
     what = f"there is no profile and no baseline '{name}'"
-    names = _names()
+    kept = names()
     fix = (
-        did_you_mean(name, names)
-        if names
+        did_you_mean(name, kept)
+        if kept
         else "Give a profile.json, or keep one: `agent-profiler baseline set NAME PROFILE`"
     )
     return UsageError(what, where=str(BASELINES), fix=fix)
 
 
-def _names() -> list[str]:
+def names() -> list[str]:
+    """Return the names of the baselines that are kept."""
     return sorted(path.stem for path in BASELINES.glob("*.json")) if BASELINES.is_dir() else []
 
 

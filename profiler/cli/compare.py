@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from profiler.cli.baseline import find_profile
+from profiler.cli.completing import baselines
 from profiler.cli.files import write_whole
 from profiler.cli.step_summary import add_step_summary
 from profiler.errors import GateFailedError, InconclusiveError, UsageError
@@ -24,6 +25,7 @@ def command(
             help="Two profiles: files, directories of runs, or names of baselines. With --trend: "
             "all that there are.",
             metavar="BASELINE CANDIDATE",
+            autocompletion=baselines,
         ),
     ],
     gates: Annotated[

@@ -95,7 +95,7 @@ def nothing_taken(skipped: Findings, file: Path, *, unit: str = "line") -> Usage
     return UsageError(
         f"none of {skipped.total:,} {units} can be taken, {often:,} of them for this: {what}",
         where=f"{file}:{lines[0]}" if lines else str(file),
-        fix="Check the KIND: " + ", ".join(ImportKind),
+        fix="Check the KIND (--kind of `workload`): " + ", ".join(ImportKind),
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from profiler.cli.completing import protocols
+
 if TYPE_CHECKING:
     from profiler.cli.init_finding import Address
     from profiler.endpoints.recognise import Candidate
@@ -23,7 +25,11 @@ def command(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help="How the agent is spoken to; recognised if not given.", metavar="P"),
+        typer.Option(
+            help="How the agent is spoken to; recognised if not given.",
+            metavar="P",
+            autocompletion=protocols,
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Sent as `model`, where the protocol has one.")

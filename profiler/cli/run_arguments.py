@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from profiler.cli.completing import workloads
 from profiler.measure.syncing import Fsync as FsyncWhen
 
 _TARGET, _LOAD, _OUTPUT = "Target", "Load (overrides the workload file)", "Output"
@@ -21,6 +22,7 @@ Workload = Annotated[
     typer.Argument(
         help="A workload file, or the name of a shipped one: airline, support, smoke.",
         metavar="WORKLOAD",
+        autocompletion=workloads,
         show_default=False,
     ),
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from profiler.cli.completing import workloads
 from profiler.errors import UsageError
 from profiler.workload.importers.kinds import ImportKind
 
@@ -33,6 +34,7 @@ def command(
         typer.Argument(
             help="A workload file, or the name of a shipped one: airline, support, smoke.",
             metavar="WORKLOAD",
+            autocompletion=workloads,
         ),
     ],
     against: Annotated[

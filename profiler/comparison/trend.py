@@ -87,7 +87,9 @@ def trend_of(profiles: Sequence[WorkloadProfile], *, anyway: bool = False) -> Tr
     differs: dict[str, None] = {}
     for profile in every[1:]:
         found = check_comparable(every[0], profile, anyway=anyway)
-        differs |= dict.fromkeys(f"run {profile.run.id}: {text}" for text in found)
+        differs |= dict.fromkeys(
+            f"run {profile.run.id}, against the first: {text}" for text in found
+        )
     named = [dict(named_distributions(profile)) for profile in every]
     asked = [key for key in _SERIES if sum(key[0] in each for each in named) > 1]
     count = len(asked) + 1

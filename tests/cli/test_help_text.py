@@ -14,6 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from profiler.cli.app import app
+from profiler.cli.completing import baselines, protocols, workloads
 from profiler.cli.examples import EXAMPLES
 from profiler.cli.export import ExportFormat
 from profiler.cli.help_text import filled
@@ -101,6 +102,17 @@ def test_paragraphs_are_filled_and_kept_apart():
     )
 
 
+def test_values_are_offered_that_are_known_or_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert baselines("ma") == []
+    (tmp_path / "results" / "baselines").mkdir(parents=True)
+    for name in ("main", "other"):
+        (tmp_path / "results" / "baselines" / f"{name}.json").touch()
+    assert baselines("ma") == ["main"]
+    assert workloads("s") == ["smoke", "support"]
+    assert protocols("openai") == ["openai-chat", "openai-responses"]
+
+
 AS_SCRIPT = (
     "-c",
     "import sys; sys.argv = ['agent-profiler']; from profiler.__main__ import main; main()",
@@ -113,6 +125,7 @@ AS_MODULE = ("-m", "profiler")
     [
         ("agent-profiler comp", "compare", AS_SCRIPT),
         ("agent-profiler compare --gat", "--gates", AS_MODULE),
+        ("agent-profiler run air", "airline", AS_SCRIPT),
     ],
 )
 def test_a_shell_is_offered_commands_and_options(typed, offered, started):
