@@ -13,7 +13,7 @@ from profiler.redaction import forget_all
 from tests.tracing import trace_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 # No deadlines: these machines are shared. In CI the same examples every time, so that a failure is
 # the change's; elsewhere new ones, to find what CI would not.
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection() -> Iterator[object]:
+def pytest_collection() -> Generator[None, object, object]:
     """Look for no garbage while thousands of tests are found, which all stay: a fifth of it all."""
     gc.disable()
     try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import coverage
 import pytest
 
 TRACED_S = 0.1
@@ -23,7 +24,7 @@ TRACED_S = 0.1
 def trace_parts(config: pytest.Config) -> None:
     """Trace the parts that are of use, in place of all that there is, if coverage is asked for."""
     measured = config.pluginmanager.getplugin("_cov")
-    if measured is not None:
+    if measured is not None and measured.cov_controller is not None:
         config.pluginmanager.register(_Tracing(measured), "parts-that-are-traced")
 
 
@@ -37,6 +38,7 @@ class _Tracing:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         # Each start would look at all modules for those that it comes too late for.
         self._coverage._warn_preimported_source = False
+        self._stop_what_is_below()
         hands_out = getattr(session.config.option, "dist", "no") != "no"
         if hands_out or os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
             self._stop()  # every worker imports the same: one of them tells what that runs
@@ -88,6 +90,16 @@ class _Tracing:
         if self._running:
             self._running = False
             self._coverage.stop()
+
+    def _stop_what_is_below(self) -> None:
+        """In workers pytest-cov starts two, one on the other: what stops resumes the one below it.
+
+        The first of them is never asked for what it saw, and tracing would not end with the second.
+        """
+        self._coverage.stop()
+        while (below := coverage.Coverage.current()) is not None:
+            below.stop()
+        self._coverage.start()
 
     @property
     def _coverage(self) -> Any:
