@@ -77,7 +77,7 @@ def test_what_is_not_plain_data_is_an_error_with_its_line(
         ("# only a comment\n", "empty"),
         (b"\xff\xfe\x00", "not UTF-8"),
         ("a: \x00\n", "special characters"),
-        ("[" * 3000, "nested too deeply"),
+        ("[" * 1000, "nested too deeply"),
     ],
 )
 def test_what_is_no_document_is_an_error_with_its_file(read: Any, content: Any, says: Any) -> None:
