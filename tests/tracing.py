@@ -17,7 +17,7 @@ from typing import Any
 import coverage
 import pytest
 
-TRACED_S = 0.1
+TRACED_S = 0.3
 """Processor time of a test that is traced."""
 
 
