@@ -21,7 +21,7 @@ import httpx
 from profiler import __version__
 from profiler.clock import monotonic_ns
 from profiler.endpoints.decoding import ACCEPT_ENCODING
-from profiler.endpoints.destination import Destination, header_lines
+from profiler.endpoints.destination import Destination, header_lines, login_header
 from profiler.endpoints.exchange import Exchange, Reply
 from profiler.endpoints.failures import classify, outcome_of_status
 from profiler.endpoints.retry_after import PUSHED_BACK, retry_after_s
@@ -215,6 +215,7 @@ class LeanCaller:
         if prepared is None or prepared[0] != outgoing.url or prepared[1] is not outgoing.headers:
             destination = Destination.of(outgoing.url)
             standing = {**self._identity, "accept-encoding": ACCEPT_ENCODING}
+            standing |= login_header(destination.url, outgoing.headers)
             standing |= {name.lower(): value for name, value in outgoing.headers.items()}
             head = destination.head("POST", standing.items())
             prepared = self._prepared = (outgoing.url, outgoing.headers, destination, head)
@@ -281,10 +282,11 @@ class HttpxCaller:
         attempt = _Attempt(dialogue)
         stamps = Stamps()
         failure: tuple[Outcome, str, str] | None = None
+        login = login_header(httpx.URL(outgoing.url), outgoing.headers)
         request = client.build_request(
             "POST",
             outgoing.url,
-            headers={**outgoing.headers, **outgoing.session_headers, **headers},
+            headers={**login, **outgoing.headers, **outgoing.session_headers, **headers},
             content=outgoing.body,
         )
         send_ns = self._clock()
@@ -316,7 +318,8 @@ class HttpxCaller:
         attempt: _Attempt,
         stamps: Stamps,
     ) -> tuple[Outcome, str, str] | None:
-        response = await client.send(request, stream=True)
+        # Else httpx puts the URL's login in the place of the authorization that was asked for.
+        response = await client.send(request, auth=httpx.Auth(), stream=True)
         try:
             stamps.first_byte_ns = stamps.last_byte_ns = self._clock()
             headers = response.headers

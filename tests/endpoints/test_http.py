@@ -130,6 +130,33 @@ async def test_every_request_says_whose_load_it_is_unless_the_target_says_otherw
     assert b"x-load-test: mine\r\n" in seen[1]
 
 
+@pytest.mark.parametrize(
+    ("login", "headers", "sent"),
+    [  # base64("me:p@ss") and base64("key:"), by coreutils
+        ("me:p%40ss@", {}, b"Basic bWU6cEBzcw=="),
+        ("key@", {}, b"Basic a2V5Og=="),
+        ("me:p%40ss@", {"Authorization": "Bearer own"}, b"Bearer own"),
+    ],
+)
+async def test_a_login_in_the_url_is_sent_unless_there_is_an_authorization(
+    kind, login, headers, sent
+):
+    seen: list[bytes] = []
+
+    async def behaviour(stream, request):
+        seen.append(request)
+        await stream.send(whole(REPLY))
+
+    async with hostile(behaviour) as url, aclosing(kind(timeout_s=5)) as caller:
+        with_login = url.replace("://", f"://{login}")
+        own = OpenAiChat(url=with_login, model="m", stream=False, headers=headers)
+        await caller.call(own.begin("s"), "Hi", {})
+    lines = seen[0].split(b"\r\n")
+    found = [line for line in lines if line.lower().startswith(b"authorization:")]
+    assert [line.partition(b": ")[2] for line in found] == [sent]
+    assert login.encode() not in seen[0]
+
+
 @pytest.mark.parametrize(("status", "asked_s"), [(429, 7), (503, 7), (500, None)])
 async def test_what_a_busy_target_asks_for_is_read(kind, status, asked_s):
     answer = head(status=f"{status} No", connection="close", retry_after="7")
