@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from profiler.cli.files import PROFILE_NAME, TRUTH_NAME
 from profiler.cli.intent import is_beyond, is_known
 from profiler.errors import TargetUnusableError, UsageError
 
@@ -95,9 +96,15 @@ def check_saving(
         Redactor(redact, option="--redact")
 
 
-def files_of(*, save_text: bool, search: bool) -> tuple[str, ...]:
+def files_of(
+    *, save_text: bool, search: bool, is_split: bool = False, is_mock: bool = False
+) -> tuple[str, ...]:
     """Return the names of what is written."""
     if search:
         return ("capacity.json", "capacity.md", "steps/")
     texts = ("texts.jsonl (what was said, redacted)",) if save_text else ()
-    return ("journal.jsonl", "profile.json", "profile.md", *texts)
+    truth = (TRUTH_NAME,) if is_mock else ()
+    if is_split:
+        each = ", ".join(("journal.jsonl", PROFILE_NAME, *texts))
+        return (PROFILE_NAME, "profile.md", *truth, f"shards/ (each with {each})")
+    return ("journal.jsonl", PROFILE_NAME, "profile.md", *truth, *texts)

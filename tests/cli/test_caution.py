@@ -112,6 +112,30 @@ def test_a_dry_run_says_how_users_begin_and_whether_it_will_be_asked_for(workloa
         assert (line in said) is (url == BEYOND)
 
 
+def test_a_dry_run_of_a_search_has_no_users_and_does_not_pause_for_what_it_looks_for(
+    workload, capsys
+):
+    gently = caution.gently(workload())
+    caution.show(Intent(workload=gently, prices=Prices(None, None), search="up to 3 steps"))
+    said = capsys.readouterr().out
+    assert "search     up to 3 steps\n" in said
+    assert "never pauses on 429 or 503" in said
+    assert "users" not in said
+
+
+def test_a_dry_run_names_what_is_written_where_it_is():
+    alone = ("journal.jsonl", "profile.json", "profile.md")
+    assert caution.files_of(save_text=False, search=False) == alone
+    mocked = caution.files_of(save_text=False, search=False, is_mock=True)
+    assert mocked == (*alone, "mock_truth.jsonl")
+    split = caution.files_of(save_text=False, search=False, is_split=True)
+    assert split == (
+        "profile.json",
+        "profile.md",
+        "shards/ (each with journal.jsonl, profile.json)",
+    )
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_on_a_terminal_it_is_asked(workload, monkeypatch, answer, capsys):
     monkeypatch.setattr("profiler.cli.init_asking.is_terminal", lambda: True)
