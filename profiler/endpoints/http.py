@@ -29,7 +29,7 @@ from profiler.endpoints.stamps import Stamps
 from profiler.endpoints.transport import LeanTransport
 from profiler.errors import UsageError
 from profiler.measure.records import Outcome
-from profiler.redaction import hidden
+from profiler.redaction import hidden, login_secrets, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -363,7 +363,10 @@ def transport_for(url: str, *, http2: bool) -> TransportKind:
             where="target.http2",
             fix="Install it: pip install 'agent-profiler[http2]'",
         )
-    return TransportKind.HTTPX if http2 or proxy_for(url) is not None else TransportKind.LEAN
+    proxy = proxy_for(url)
+    if proxy is not None:
+        remember(*login_secrets(proxy))
+    return TransportKind.HTTPX if http2 or proxy is not None else TransportKind.LEAN
 
 
 def caller_for(

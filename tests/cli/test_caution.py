@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import nullcontext
 
 import pytest
 import typer
@@ -63,6 +64,26 @@ def test_a_name_is_what_it_resolves_to_and_one_that_does_not_is_beyond(
 
     monkeypatch.setattr(socket, "getaddrinfo", found)
     assert is_beyond("http://agent.test/") is beyond
+
+
+@pytest.mark.parametrize(
+    ("proxy", "is_asked"),
+    [("http://192.0.2.7:3128", True), ("192.0.2.7:3128", True), ("http://127.0.0.1:3128", False)],
+)
+def test_a_proxy_beyond_this_machine_leads_beyond_it_whatever_the_url(
+    workload, monkeypatch, proxy, is_asked
+):
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr("profiler.cli.init_asking.is_terminal", lambda: False)
+    here = workload("http://127.0.0.1:9/")
+    assert (caution.gently(here).load.ramp_up_s is not None) is is_asked
+    said = "the proxy on the way to 127.0.0.1:9 is beyond this machine"
+    with pytest.raises(UsageError, match=said) if is_asked else nullcontext():
+        caution.ask(intent(here), yes=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    caution.ask(intent(here), yes=False)
 
 
 def intent(workload) -> Intent:

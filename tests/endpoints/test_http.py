@@ -32,6 +32,7 @@ from profiler.endpoints.http_json import HttpJson
 from profiler.endpoints.openai_chat import OpenAiChat
 from profiler.errors import UsageError
 from profiler.measure.records import Outcome
+from profiler.redaction import forget_all, hidden
 from profiler.workload.http_json import HttpJson as Template
 from tests.endpoints.hostile import head, hostile, serving, whole
 
@@ -340,6 +341,16 @@ async def test_our_own_transport_is_used_unless_a_proxy_is_wanted(monkeypatch):
     assert proxy_for("http://agent/") == "http://proxy:3128"
     assert proxy_for("http://localhost/") is None
     assert transport_for("http://agent/", http2=False) is TransportKind.HTTPX
+
+
+def test_the_login_of_a_proxy_is_a_secret(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:canary-77@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert transport_for("http://agent.test/", http2=False) is TransportKind.HTTPX
+    said = "407: bWU6Y2FuYXJ5LTc3 of me:canary-77 is wrong"  # base64("me:canary-77"), by coreutils
+    assert hidden(said) == "407: [redacted] of me:[redacted] is wrong"
+    forget_all()
 
 
 async def test_each_transport_has_its_caller():
