@@ -44,10 +44,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def agent_profiler(*arguments: object, cwd: Path, **extra: str) -> Done:
-    """Run a command to its end: as a fork of a process that has loaded us, where that is the same.
-
-    Of what computes from files the bytes must not depend on the seed of hashes: those start anew.
-    """
+    """Run a command to its end, as a fork of a process that has loaded us: all but `profile`."""
     process = Fork(
         command(*arguments),
         cwd=cwd,

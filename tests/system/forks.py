@@ -20,8 +20,9 @@ ROOM = 16_384
 """Bytes that a fork can show a command in, and as many for an environment."""
 NUMBER_BYTES = 4
 
-FORKED = {"gateway", "import", "init", "mock", "run", "workload"}
-"""Of what computes from files the bytes must not depend on the seed of hashes: that starts anew."""
+ANEW = "profile"
+"""What this computes again is compared byte by byte with what the run wrote. Nothing of it may depend
+on the seed of hashes, which each new process has its own of."""
 
 _starting = Lock()
 _NAMES = list(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
@@ -34,7 +35,7 @@ def is_forked(command: Any) -> bool:
         return False
     match command[1:4]:
         case ["-m", "profiler", str(name)]:
-            return name in FORKED
+            return name != ANEW
         case ["-P", "-c", str(code)]:
             return code == workers._MAIN
     return False
