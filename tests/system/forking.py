@@ -108,6 +108,9 @@ class Forking:
     def _fork(self) -> dict[str, Any] | None:
         asker, _ = self._listening.accept()
         message, files, _, _ = socket.recv_fds(asker, MOST_BYTES, 3)
+        if not message:  # killed before it had asked
+            asker.close()
+            return None
         pid = os.fork()
         if pid == 0:
             asker.close()

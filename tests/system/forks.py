@@ -21,8 +21,8 @@ ROOM = 16_384
 NUMBER_BYTES = 4
 
 ANEW = "profile"
-"""What this computes again is compared byte by byte with what the run wrote. Nothing of it may depend
-on the seed of hashes, which each new process has its own of."""
+"""What this computes again is compared byte by byte with what the run wrote. Nothing of it may
+depend on the seed of hashes, of which each new process has its own."""
 
 _starting = Lock()
 _NAMES = list(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
@@ -131,7 +131,7 @@ def _start() -> bytes:
     def end() -> None:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)
 
     atexit.register(end)
     return address

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
+import socket
 import sys
 from pathlib import Path
+from subprocess import PIPE, Popen  # not yet the one that forks, as in a test
 
 import orjson
 import pytest
@@ -20,12 +21,8 @@ pytestmark = pytest.mark.system
 SERVER = command("mock", "null", "--port", 0, "--announce", "--until-stdin-closes")
 
 
-NEW = Fork.__mro__[1]
-"""What starts a process as Python does."""
-
-
 def serving(start=Fork, **options):
-    process = start(SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+    process = start(SERVER, stdin=PIPE, stdout=PIPE, **options)
     assert orjson.loads(process.stdout.readline())["url"].startswith("http://127.0.0.1:")
     return process
 
@@ -44,12 +41,12 @@ def server():
 )
 def test_it_says_what_a_new_process_says_and_ends_as_it_does(tmp_path, arguments):
     def ended(start) -> tuple[int, bytes, bytes]:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes = {"stdout": PIPE, "stderr": PIPE}
         with start(command(*arguments), cwd=tmp_path, env=environment(), **pipes) as process:
             out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 
-    assert ended(Fork) == ended(NEW)
+    assert ended(Fork) == ended(Popen)
 
 
 def test_it_is_shown_with_its_own_command_folder_environment_and_session(tmp_path):
@@ -74,7 +71,7 @@ def open_files(pid: int) -> list[str]:
 
 
 def test_it_has_such_files_open_as_a_new_process(server):
-    with serving(NEW) as new:
+    with serving(Popen) as new:
         assert open_files(server.pid) == open_files(new.pid)
         new.kill()
     for number, pipe in enumerate((server.stdin, server.stdout)):
@@ -89,19 +86,31 @@ def test_a_signal_ends_it_as_any_other(server, number):
     wait_until(lambda: not Path(f"/proc/{server.pid}").exists(), "it was reaped")
 
 
+def test_one_that_asks_for_nothing_is_let_go():
+    with serving() as first, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asker:
+        asker.connect(Fork.address)
+        asker.shutdown(socket.SHUT_WR)
+        assert asker.recv(1) == b""
+        with serving() as second:
+            assert first.poll() is None
+            for process in (first, second):
+                process.stdin.close()
+                assert process.wait(30) == 0
+
+
 def test_nothing_outlives_a_killed_process_that_started_forks():
     code = (
-        "import sys, subprocess; from tests.system.forks import Fork; "
-        "p = Fork(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE); "
+        "import sys; from tests.system.forks import Fork; "
+        "p = Fork(sys.argv[1:], stdin=-1, stdout=-1); "
         "print(p.stdout.readline().decode(), flush=True); sys.stdin.read()"
     )
     with no_orphans() as mark:
-        starter = subprocess.Popen(
+        starter = Popen(
             [sys.executable, "-c", code, *SERVER],
             cwd=ROOT,
             env=environment(**{MARK: mark}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=PIPE,
+            stdout=PIPE,
         )
         with starter:
             assert b"http" in starter.stdout.readline()
