@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import orjson
 
-from tests.system.forking import Forks
-from tests.system.processes import MARK
+from tests.system.forks import Fork
 
 ROOT = Path(__file__).parents[2]
 AIRLINE = ROOT / "scenarios" / "data" / "airline.jsonl"
 EXAMPLE = ROOT / "docs" / "example-plan"
 """A plan of the sample profile; another test holds it to what the command writes today."""
 TIMEOUT_S = 90
-FORKED = {"import", "init", "run", "workload"}
-
-_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True)
@@ -51,34 +44,23 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def agent_profiler(*arguments: object, cwd: Path, **extra: str) -> Done:
-    """Run a command to its end: as a fork of a process that has loaded us, where that is the same.
-
-    Of what computes from files the bytes must not depend on the seed of hashes: those start anew,
-    as does what is looked for by its environment.
-    """
-    words, env = list(map(str, arguments)), environment(**extra)
-    if words[0] in FORKED and MARK not in extra and _one_at_a_time.acquire(blocking=False):
-        try:
-            return Done(*_forks().run(words, cwd, env, TIMEOUT_S))
-        finally:
-            _one_at_a_time.release()
-    done = subprocess.run(
+    """Run a command to its end, as a fork of a process that has loaded us: all but `profile`."""
+    process = Fork(
         command(*arguments),
         cwd=cwd,
-        env=env,
-        capture_output=True,
+        env=environment(**extra),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=TIMEOUT_S,
-        check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-@cache
-def _forks() -> Forks:
-    forks = Forks()
-    atexit.register(forks.close)
-    return forks
+    with process:
+        try:
+            out, err = process.communicate(timeout=TIMEOUT_S)
+        except BaseException:
+            process.kill()
+            raise
+    return Done(process.returncode, out, err)
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:

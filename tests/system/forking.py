@@ -1,131 +1,232 @@
-"""A process that has loaded the command line, and forks for each command that it is given.
+"""A process that has loaded us, and forks for each command of ours that it is asked for.
 
-To start Python and import us takes longer than most of the runs that tests make. A fork is a
-process as any other: its folder, environment, output and end are its own. What it does not have is
-a seed of string hashes of its own, nor interpreter options; nor does it show that imports are
-complete.
+To start Python and import us takes longer than most of what tests start. A fork is a process as
+any other: its folder, environment, open files, session and end are its own, and `/proc` shows it
+with the command and the environment that it was asked for. What it does not have is a seed of
+string hashes of its own, nor interpreter options; nor does it show that imports are complete.
+
+    python -m tests.system.forking SOCKET ROOM
+
+The socket is a descriptor, which listens; it ends when its standard input does. Who asks is in
+`tests.system.forks`.
 """
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import gc
 import json
 import os
-import select
+import signal
+import socket
 import subprocess
 import sys
-import tempfile
+import threading
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from selectors import EVENT_READ, DefaultSelector
+from typing import Any, NoReturn
 
-ROOT = Path(__file__).parents[2]
+from profiler.cli import app
+from profiler.load import workers
+from profiler.measure.tokens import TokenCounter
+from tests.system.forks import NUMBER_BYTES, ROOT, Fork
+
+MOST_BYTES = 131_072
+"""Of what is asked."""
 PRELOADED = (
+    "anyio._backends._asyncio",
+    "anyio._core._signals",
+    "encodings.utf_8_sig",
+    "httpcore",
     "profiler.__main__",
-    "profiler.cli.session",
-    "profiler.cli.watching",
-    "profiler.cli.caution",
     "profiler.cli.again",
+    "profiler.cli.capture",
+    "profiler.cli.caution",
+    "profiler.cli.events",
+    "profiler.cli.init_describing",
+    "profiler.cli.init_seen",
+    "profiler.cli.live",
     "profiler.cli.mock_process",
+    "profiler.cli.objective_options",
+    "profiler.cli.run_options",
+    "profiler.cli.session",
+    "profiler.cli.shards",
+    "profiler.cli.spending",
+    "profiler.cli.watching",
+    "profiler.endpoints.recognise",
     "profiler.endpoints.select",
+    "profiler.export.buckets",
+    "profiler.load.outlook",
+    "profiler.load.shard",
+    "profiler.load.workers",
+    "profiler.mock.null_server",
+    "profiler.mock.serve",
     "profiler.profile.build",
-    "profiler.report.terminal",
+    "profiler.profile.shards",
     "profiler.report.markdown",
+    "profiler.report.outlook_json",
+    "profiler.report.terminal",
+    "profiler.workload.document",
+    "profiler.workload.load",
+    "profiler.workload.shipped",
+    "profiler.workload.starter",
     "rich.console",
+    "typer._adapters",
+    "uvicorn.lifespan.off",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.auto",
+    "uvloop",
 )
 
 
-class Forks:
-    """The process that forks; one command at a time."""
+class Forking:
+    """Waits for who asks, and for the end of what was forked, which it tells who asked."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._askers: dict[int, tuple[int, socket.socket]] = {}
+        self._ready = DefaultSelector()
+        self._ready.register(0, EVENT_READ)
+        self._ready.register(listening, EVENT_READ)
 
-    def run(
-        self, arguments: list[str], cwd: Path, env: dict[str, str], timeout_s: float
-    ) -> tuple[int, str, str]:
-        """Run a command; return its exit code, what it printed, and what it complained of."""
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
-            asked = {"arguments": arguments, "cwd": str(cwd), "env": env}
-            asked |= {"out": str(out), "err": str(err)}
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-            self._process.stdin.flush()
-            pid = self._read(timeout_s)
-            try:
-                code = self._read(timeout_s)
-            except subprocess.TimeoutExpired:
-                os.kill(pid, 9)
-                self._read(timeout_s)
-                raise
-            return code, out.read_text(), err.read_text()
+    def serve(self) -> dict[str, Any] | None:
+        """Return what is asked for in the fork, and None here when standard input has ended."""
+        while True:
+            for key, _ in self._ready.select():
+                if key.fd == 0:
+                    return None
+                if key.fileobj is not self._listening:
+                    self._tell(key.fd)
+                elif (asked := self._fork()) is not None:
+                    return asked
 
-    def _read(self, timeout_s: float) -> int:
-        assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], timeout_s)[0]:
-            raise subprocess.TimeoutExpired("agent-profiler", timeout_s)
-        told = os.read(self._process.stdout.fileno(), 8)
-        if len(told) != 8:
-            raise RuntimeError("the process that forks has ended")
-        return int.from_bytes(told, "big", signed=True)
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
-
-
-def _serve() -> dict[str, Any] | None:
-    """Fork for each command: return it in the fork, and None here when there is none any more."""
-    for line in sys.stdin.buffer:
+    def _fork(self) -> dict[str, Any] | None:
+        asker, _ = self._listening.accept()
+        message, files, _, _ = socket.recv_fds(asker, MOST_BYTES, 3)
+        if not message:  # killed before it had asked
+            asker.close()
+            return None
         pid = os.fork()
         if pid == 0:
-            asked: dict[str, Any] = json.loads(line)
+            asker.close()
+            self._forget()
+            for number, opened in enumerate(files):
+                os.dup2(opened, number)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            asked: dict[str, Any] = json.loads(message)
             return asked
-        _tell(pid)
-        _tell(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-    return None
+        for opened in files:
+            os.close(opened)
+        _say(asker, pid)
+        ended = os.pidfd_open(pid)
+        self._ready.register(ended, EVENT_READ)
+        self._askers[ended] = pid, asker
+        return None
+
+    def _tell(self, ended: int) -> None:
+        pid, asker = self._askers.pop(ended)
+        self._ready.unregister(ended)
+        os.close(ended)
+        _say(asker, os.waitpid(pid, 0)[1])
+        asker.close()
+
+    def _forget(self) -> None:
+        """Leave to the process that forks what is its own."""
+        self._ready.close()
+        self._listening.close()
+        for _, asker in self._askers.values():
+            asker.close()
 
 
-def _tell(number: int) -> None:
-    os.write(1, number.to_bytes(8, "big", signed=True))
+def _say(asker: socket.socket, number: int) -> None:
+    with suppress(OSError):  # who asked may have ended
+        asker.send(number.to_bytes(NUMBER_BYTES))
 
 
 def _become(asked: dict[str, Any]) -> None:
-    """Take over what a process is started with."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    out, err = (os.open(asked[name], os.O_WRONLY | os.O_CREAT, 0o600) for name in ("out", "err"))
-    for number, opened in enumerate((nothing, out, err)):
-        os.dup2(opened, number)
-        os.close(opened)
+    """Take over what a process is started with, but for its open files."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if asked["new_session"]:
+        os.setsid()
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
-    sys.argv = [str(ROOT / "profiler" / "__main__.py"), *asked["arguments"]]
+    _show(asked)
     sys.path[0] = asked["cwd"]
+    # Made anew: those that there are remember what kind of file the first ones were.
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        old = getattr(sys, name)
+        opened = os.fdopen(
+            number, old.mode, encoding=old.encoding, errors=old.errors, closefd=False
+        )
+        opened.reconfigure(line_buffering=opened.isatty() or number == 2)
+        setattr(sys, name, opened)
+
+
+def _show(asked: dict[str, Any]) -> None:
+    """Write command and environment to where Linux looks for them when someone asks `/proc`.
+
+    Nothing else looks there any more: the environment was copied when it was changed.
+    """
+    stat = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    command_at, command_end, environment_at, environment_end = map(int, stat[45:49])
+    environment = [f"{name}={value}" for name, value in asked["env"].items()]
+    for words, at, end in (
+        (asked["command"], command_at, command_end),
+        (environment, environment_at, environment_end),
+    ):
+        shown = b"".join(os.fsencode(word) + b"\0" for word in words)
+        size = end - at
+        ctypes.memmove(at, shown[: size - 1].ljust(size, b"\0"), size)
+
+
+def _run(command: list[str]) -> int:
+    """Do what Python would, given this command; return its exit code."""
+    try:
+        if command[1] == "-m":
+            sys.modules["__main__"] = import_module("profiler.__main__")
+            sys.argv = [str(ROOT / "profiler" / "__main__.py"), *command[3:]]
+            app.main()
+        else:
+            sys.argv = ["-c", *command[4:]]
+            workers.serve()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    except BaseException:  # noqa: BLE001 - nobody above is of this process
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but leave what is loaded as it is: to free it takes longer than a run."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _main() -> None:
     for module in PRELOADED:
         import_module(module)
-    from profiler.cli.app import main
-    from profiler.measure.tokens import TokenCounter
-
     TokenCounter("o200k_base").prepare()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: who started us decides
     gc.freeze()
-    asked = _serve()
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    address = listening.getsockname()
+    asked = Forking(listening).serve()
     if asked is not None:
+        Fork.address = address
+        subprocess.Popen = Fork  # type: ignore[misc]
         _become(asked)
-        main()
+        _end(_run(asked["command"]))
 
 
 if __name__ == "__main__":

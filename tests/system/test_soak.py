@@ -15,6 +15,11 @@ MOST_KB_PER_1000 = 50.0
 """50 bytes an interaction: less than one object. To keep each one's record is 20 times that."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forks() -> None:
+    """Forget it here: memory and open files are looked at, of processes as users start them."""
+
+
 @pytest.mark.timeout(300)
 def test_fifty_thousand_interactions_lose_nothing_and_leak_nothing(tmp_path):
     found = soak(tmp_path, interactions=INTERACTIONS, users=32, workers="2", every_s=0.25)
