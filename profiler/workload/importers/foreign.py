@@ -53,18 +53,20 @@ _USER_KEYS = (
     "inputs",
 )
 _ANSWER_KEYS = ("reply", "response", "answer", "output", "message", "text", "content", "result")
+_TEXTUAL = (str, bytes)
+_OPENING = ("{", "[", b"{", b"[")
 _LISTS = ("messages", "contents", "input", "choices", "output", "candidates")
 _MOST_DEPTH = 8
 
 
 def parsed(value: Any) -> Any:
-    """Return what the JSON in a text says; anything else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+    """Return what the JSON in a text, or in the bytes of one, says; anything else as it is."""
+    if isinstance(value, _TEXTUAL) and value.lstrip()[:1] in _OPENING:
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
-            return value
-    return value
+            pass
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:

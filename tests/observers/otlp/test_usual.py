@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from profiler.observers.otlp.decode import RefusedError, attributes_of, span_from
 from profiler.observers.otlp.dialects import _READERS, read
 from profiler.observers.otlp.recorded.kept import span_of
-from profiler.observers.otlp.recorded.usual import usual
+from profiler.observers.otlp.recorded.usual import MESSAGES, usual
 from profiler.observers.otlp.seen import Other
 from profiler.observers.otlp.spans import Span
 from tests.observers.otlp.captures import NAMES, capture
 
-JUNK = st.none() | st.booleans() | st.integers(-2, 2**64) | st.floats() | st.text(max_size=3)
-JUNK |= st.just([]) | st.just({}) | st.just({"code": [1]}) | st.just(["x"])
+JUNK: st.SearchStrategy[Any] = st.one_of(
+    st.none() | st.booleans() | st.integers(-2, 2**64) | st.floats() | st.text(max_size=3),
+    st.sampled_from([[], {}, {"code": [1]}, ["x"]]),
+)
 HEX = st.text("0123456789abcdefA", min_size=16, max_size=16)
 VALUES = st.fixed_dictionaries(
     {},
@@ -30,7 +32,8 @@ VALUES = st.fixed_dictionaries(
     },
 )
 PAIRS = st.fixed_dictionaries(
-    {"key": st.sampled_from(["a", "b"]) | JUNK, "value": VALUES | JUNK}, optional={"more": JUNK}
+    {"key": st.sampled_from(["a", MESSAGES]) | JUNK, "value": VALUES | JUNK},
+    optional={"more": JUNK},
 )
 TIMES = st.sampled_from(["1700000000000000000", "0", "9" * 19, " 5", "1e3"]) | JUNK
 GOOD: dict[str, Any] = {
@@ -89,6 +92,8 @@ def short_way(span: dict[str, Any]) -> Span | None:
         return None
     line, kept = span_of(*found)
     assert line == 7
+    if isinstance(given := kept.attributes.get(MESSAGES), bytes):
+        kept.attributes[MESSAGES] = given.decode()
     return kept
 
 

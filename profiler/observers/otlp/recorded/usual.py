@@ -31,6 +31,7 @@ _TIME = re.compile("[1-8][0-9]{0,18}")
 _KINDS = {key: int(kind) for kind in SpanKind for key in (int(kind), f"SPAN_KIND_{kind.name}")}
 _STATUSES = {key: int(code) for code in Status for key in (int(code), f"STATUS_CODE_{code.name}")}
 _REMOTE = {0: None, 0x1: None, 0x100: False, 0x101: False, 0x300: True, 0x301: True}
+MESSAGES = "gen_ai.input.messages"
 _PLAIN: dict[str, type] = {"intValue": int, "boolValue": bool, "doubleValue": float}
 _NO_PARENT = (None, "")
 _STATUS_FIELDS = frozenset({"code", "message"})
@@ -43,7 +44,8 @@ def usual(
 ) -> tuple[str, bytes] | None:
     """Return a span's trace and what `kept` returns of it, None where the span is not so.
 
-    Nothing in such a span is nested: its attributes are texts, numbers and booleans.
+    Nothing in such a span is nested: its attributes are texts, numbers and booleans. `MESSAGES`,
+    most of a file and JSON for whoever reads it, stays in UTF-8.
     """
     if not _FIELDS.issuperset(span):
         return None
@@ -66,6 +68,8 @@ def usual(
         code, message = _status(span.get("status"))
         attributes = _scalars(span["attributes"])
         known, remote = _KINDS[kind], _REMOTE[flags]
+        if type(given := attributes.get(MESSAGES)) is str:
+            attributes[MESSAGES] = given.encode()
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     start_ns = int(begin)
