@@ -6,6 +6,7 @@ many connect. The application limits the size of bodies: what is too large diffe
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     import asyncio
+
+
+_HEAD_END = b"\r\n\r\n"
+_ASKS_TO_UPGRADE = re.compile(rb"(\r\nconnection:[^\r\n]*?)\bupgrade\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, then see what is still to come and how long that may take."""
         was_in_head = self._in_head
+        if self._in_head or not self._receiving:
+            data = _without_upgrade(data)
         super().data_received(data)
         if self.transport.is_closing():
             self._cancel()
@@ -120,3 +127,16 @@ class GuardedProtocol(HttpToolsProtocol):
             self._wait(self._limits.silence_s)
         else:
             self.transport.close()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Return what begins with a head, or goes on with one, without its wish for another protocol.
+
+    A server may leave that unheard (RFC 9110, 7.8). The parser would take the request's body for
+    the other protocol, and it would be lost: Java's client wishes for HTTP/2 in each request.
+    """
+    end = data.find(_HEAD_END)
+    head = data if end < 0 else data[:end]
+    if b"pgrade" not in head and b"PGRADE" not in head:
+        return data
+    return _ASKS_TO_UPGRADE.sub(rb"\1ignored", head, count=1) + data[len(head) :]

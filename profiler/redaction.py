@@ -7,12 +7,15 @@ characters stay, for they would be found in ordinary words.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import traceback
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,12 +85,31 @@ def without_user(url: str) -> str:
 def login_secrets(url: str) -> tuple[str, ...]:
     """Return what of a URL's user and password must not be shown; the user, where it is alone."""
     try:
-        user, divided, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+        user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
     except ValueError:
         return ()
-    if not divided:
-        return (user,) if user else ()
-    return tuple(one for one in (password, basic(unquote(user), unquote(password))) if one)
+    if not user and not password:
+        return ()
+    said = password or user  # `KEY:@host` is how some have a key
+    return tuple(one for one in (said, basic(unquote(user), unquote(password))) if one)
+
+
+def header_secrets(value: str) -> tuple[str, ...]:
+    """Return what of a credential's header must not be shown: all of it, and each of its parts.
+
+    The parts are what follows a scheme, the user and password within Basic, and the values of
+    cookies: a server that complains may quote any of them alone.
+    """
+    scheme, _, rest = value.rpartition(" ")
+    cookies = [pair.partition("=")[2].strip(' "') for pair in value.split(";")]
+    found = [value, rest, *cookies]
+    if scheme.lower() == "basic":
+        try:
+            login = b64decode(rest).decode()
+        except ValueError:
+            login = ""
+        found += [login, login.partition(":")[2]]
+    return tuple(dict.fromkeys(one for one in found if one))
 
 
 def hide_in_tracebacks() -> None:
@@ -100,9 +122,23 @@ def hide_in_tracebacks() -> None:
 
 
 def _forms(secrets: Iterable[str]) -> set[str]:
-    """Return secrets worth hiding, also as they are written in a URL."""
-    long = [secret for secret in secrets if len(secret) >= SHORTEST]
-    return {form for one in long for form in (one, quote(one, safe=""), unquote(one))}
+    """Return secrets worth hiding, also as others write them."""
+    return {form for one in secrets if len(one) >= SHORTEST for form in _forms_of(one)}
+
+
+@lru_cache(maxsize=256)
+def _forms_of(secret: str) -> tuple[str, ...]:
+    """Return a secret as it is, and as it is in a URL, a form, HTML, JSON and a traceback."""
+    in_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    in_url = (quote(secret, safe=""), quote_plus(secret), unquote(secret))
+    in_html = (
+        escape(secret),
+        escape(secret, quote=False),
+        escape(secret).replace("&#x27;", "&#39;"),
+    )
+    forms = (secret, *in_url, *in_html, *in_json, repr(secret)[1:-1])
+    # What is undone may be short: `%61%62` is, and "ab" is in many words.
+    return tuple(dict.fromkeys(form for form in forms if len(form) >= SHORTEST))
 
 
 def _without_beginning(text: str, secret: str) -> str:

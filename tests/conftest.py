@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from profiler.redaction import forget_all
+from tests.tracing import trace_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 # No deadlines: these machines are shared. In CI the same examples every time, so that a failure is
 # the change's; elsewhere new ones, to find what CI would not.
@@ -21,35 +22,18 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-TRACED_S = 0.3
-"""Processor time of a test that is traced for coverage."""
+def pytest_configure(config: pytest.Config) -> None:
+    trace_parts(config)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Trace the beginning of each test: tracing makes three seconds of one.
-
-    What a test does for longer is what it repeats. Lines that it first comes to later count as not
-    run, unless another test has them: coverage can only be understated.
-    """
-    plugin = item.config.pluginmanager.getplugin("_cov")
-    coverage = plugin.cov_controller if plugin is not None else None
-    if coverage is None:
-        return (yield)
-
-    def stop(*_: object) -> None:
-        coverage.started = False
-        coverage.cov.stop()
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, TRACED_S)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while thousands of tests are found, which all stay: a fifth of it all."""
+    gc.disable()
     try:
         return (yield)
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
-        if not coverage.started:
-            coverage.resume()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -119,3 +119,22 @@ async def test_an_idle_connection_between_requests_outlives_the_limits_of_a_head
             await stream.send(WHOLE)
             assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
             await anyio.sleep(0.3)
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_a_wish_for_another_protocol_is_not_heard_and_the_body_is(pieces):
+    """As the client of Java 11 and later sends every request over plain HTTP."""
+    head = (
+        b"POST / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nhost: a\r\n"
+        b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\n"
+        b"content-length: 5\r\n\r\n"
+    )
+    async with connected(number=1) as (stream,):
+        for _ in range(2):
+            for piece in (head + b"hello",) if pieces == 1 else (head, b"hello"):
+                await send(stream, piece)
+            answer = b""
+            with anyio.fail_after(20):
+                while b"\r\n\r\n" not in answer:
+                    answer += await stream.receive()
+            assert b"\r\ncontent-length: 5\r\n" in answer

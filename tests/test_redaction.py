@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from profiler.redaction import (
     PLACE,
     forget_all,
+    header_secrets,
     hidden,
     hide_in_tracebacks,
     login_secrets,
@@ -33,6 +34,34 @@ def test_a_secret_goes_however_it_is_written():
     remember(SECRET)
     assert hidden(f"a {SECRET} b") == f"a {PLACE} b"
     assert hidden("at /x?k=canary%2FZx81-Q%2Bw ") == f"at /x?k={PLACE} "
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "can&quot;ary&lt;&#x27;\\ &amp;7",  # HTML
+        "can&quot;ary&lt;&#39;\\ &amp;7",  # HTML, of other libraries
+        "can\"ary&lt;'\\ &amp;7",  # HTML, between tags
+        "can\\\"ary<'\\\\ &7",  # JSON
+        "can\"ary<\\'\\\\ &7",  # Python's repr
+        "can%22ary%3C%27%5C+%267",  # a form
+    ],
+)
+def test_a_secret_goes_as_those_write_it_who_quote_it(written):
+    remember("can\"ary<'\\ &7")
+    assert hidden(f"a {written} b") == f"a {PLACE} b"
+
+
+def test_what_is_short_once_it_is_undone_is_no_secret():
+    assert hidden("a lab", ["%61%62"]) == "a lab"
+
+
+def test_each_part_of_a_credential_is_a_secret():
+    assert set(header_secrets("Bearer t0ken")) == {"Bearer t0ken", "t0ken"}
+    assert {"canary1", "canary2", "=="} <= set(header_secrets('a=canary1; b="canary2"; c==='))
+    login = b64encode(b"me:p:w").decode()
+    assert set(header_secrets(f"Basic {login}")) == {f"Basic {login}", login, "me:p:w", "p:w"}
+    assert set(header_secrets("Basic ?")) == {"Basic ?", "?"}
 
 
 @pytest.mark.parametrize("text", ["Bearer ${AGENT_TOKEN}", "api_key: ${OPENAI_API_KEY}"])
@@ -81,7 +110,8 @@ def test_a_login_is_hidden_as_a_header_has_it_too():
         "p%40ss",
         b64encode(b"me:p@ss").decode(),
     )
-    assert login_secrets("http://tokenalone@h") == ("tokenalone",)
+    alone = ("tokenalone", b64encode(b"tokenalone:").decode())
+    assert login_secrets("http://tokenalone@h") == login_secrets("http://tokenalone:@h") == alone
     assert login_secrets("http://h/x") == ()
 
 

@@ -5,6 +5,7 @@ Heavy imports happen inside commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -125,14 +126,24 @@ def _code_of(exc: BaseException) -> int:
             return EXIT_INTERRUPTED
         case BrokenPipeError():
             # The reader of our output went away (`| head`): nothing is left to say to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _say_no_more()
             return 128 + signal.SIGPIPE
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            # What is a file of ours says so itself: this is what output was sent to, or a cache.
+            _say_no_more()
+            _say(f"cannot write: {exc.strerror}. Free some space on the disk")
+            return EXIT_USAGE
         case Exception() if not os.environ.get(DEBUG_VARIABLE):
             what = f"{type(exc).__name__}: {exc}"
             _say(f"internal error: {what}. Set {DEBUG_VARIABLE}=1 for the traceback and report it")
             return EXIT_INTERNAL
         case _:
             raise exc
+
+
+def _say_no_more() -> None:
+    """Have what is still to be flushed go nowhere: at exit it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say_usage(exc: TyperException) -> None:

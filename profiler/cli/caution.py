@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from profiler.cli.files import PROFILE_NAME, TRUTH_NAME
 from profiler.cli.intent import is_beyond, is_known
 from profiler.errors import TargetUnusableError, UsageError
 
@@ -26,10 +27,20 @@ def gently(workload: Workload) -> Workload:
     users = load.users or 1
     if load.is_open or load.ramp_up_s is not None or users == 1 or url is None:
         return workload
-    if not is_beyond(url):
+    if not leads_away(url):
         return workload
     ramp_up_s = min(GENTLE_MOST_S, GENTLE_S_PER_USER * users)
     return workload.model_copy(update={"load": load.model_copy(update={"ramp_up_s": ramp_up_s})})
+
+
+def leads_away(url: str) -> bool:
+    """Tell whether requests for a URL leave this machine: by its host, or by way of a proxy."""
+    from profiler.endpoints.http import proxy_for
+
+    if is_beyond(url):
+        return True
+    proxy = proxy_for(url)
+    return proxy is not None and is_beyond(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def ask(intent: Intent, *, yes: bool) -> None:
@@ -40,7 +51,7 @@ def ask(intent: Intent, *, yes: bool) -> None:
     Raises `typer.Abort` where the answer is no.
     """
     url = intent.workload.target.url
-    if url is None or yes or not is_beyond(url):
+    if url is None or yes or not leads_away(url):
         return
     import typer
 
@@ -52,12 +63,13 @@ def ask(intent: Intent, *, yes: bool) -> None:
             f"{intent.host}: no such host: its name does not resolve",
             fix="Check the target's url, or the network",
         )
+    what = intent.host if is_beyond(url) else f"the proxy on the way to {intent.host}"
     if not is_terminal():
         raise UsageError(
-            f"{intent.host} is beyond this machine, and nobody is here to ask: {intent.sentence()}",
+            f"{what} is beyond this machine, and nobody is here to ask: {intent.sentence()}",
             fix="Add --yes if it is yours to load, or look first with --dry-run",
         )
-    typer.echo(f"{intent.host} is beyond this machine.", err=True)
+    typer.echo(f"{what} is beyond this machine.", err=True)
     for name, text in intent.facts():
         typer.echo(f"  {name:<10} {text}", err=True)
     if not typer.confirm(f"Send it {intent.sentence()}?", default=False, err=True):
@@ -73,7 +85,7 @@ def show(intent: Intent) -> None:
     for name, text in intent.facts():
         typer.echo(f"  {name:<10} {text}")
     url = intent.workload.target.url
-    if url is not None and is_beyond(url):
+    if url is not None and leads_away(url):
         typer.echo("  asks       first, for this is beyond this machine: --yes answers")
 
 
@@ -95,9 +107,15 @@ def check_saving(
         Redactor(redact, option="--redact")
 
 
-def files_of(*, save_text: bool, search: bool) -> tuple[str, ...]:
+def files_of(
+    *, save_text: bool, search: bool, is_split: bool = False, is_mock: bool = False
+) -> tuple[str, ...]:
     """Return the names of what is written."""
     if search:
         return ("capacity.json", "capacity.md", "steps/")
     texts = ("texts.jsonl (what was said, redacted)",) if save_text else ()
-    return ("journal.jsonl", "profile.json", "profile.md", *texts)
+    truth = (TRUTH_NAME,) if is_mock else ()
+    if is_split:
+        each = ", ".join(("journal.jsonl", PROFILE_NAME, *texts))
+        return (PROFILE_NAME, "profile.md", *truth, f"shards/ (each with {each})")
+    return ("journal.jsonl", PROFILE_NAME, "profile.md", *truth, *texts)

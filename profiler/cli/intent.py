@@ -69,14 +69,16 @@ class Intent:
             for name, text in facts(workload, seen, Estimate()):
                 if name != "spend":
                     yield name, text
+            if workload.load.ramp_up_s and workload.load.users:
+                yield "begins", _pace(workload)
             tokens, spend = self._least(seen)
+        # A search steps a rate up: it has no users, and looks for what is turned away.
+        pauses = workload.load.backoff and self.search is None
         hidden = ", ".join(f"{name}: ***" for name in target["headers"])
-        if workload.load.ramp_up_s and workload.load.users:
-            yield "begins", _pace(workload)
         yield "headers", hidden or "none of your own"
         yield "tokens", tokens
         yield "spend", spend
-        yield "stops", _stops(workload)
+        yield "stops", _stops(workload, pauses=pauses)
         yield "writes", f"{self.out or 'results/<workload>-<date>-<time>'}: {', '.join(self.files)}"
 
     def _least(self, seen: Outlook) -> tuple[str, str]:
@@ -124,7 +126,7 @@ def _pace(workload: Workload) -> str:
     return "at a trace's pace" if load.arrivals.trace is not None else "at a changing rate"
 
 
-def _stops(workload: Workload) -> str:
+def _stops(workload: Workload, *, pauses: bool) -> str:
     from profiler.report.quantities import whole
 
     load = workload.load
@@ -136,7 +138,7 @@ def _stops(workload: Workload) -> str:
     if load.error_limit is not None:
         limits.append(f"when over {load.error_limit:.0%} of the interactions fail")
     limits.append(
-        "pauses where it answers only 429 or 503" if load.backoff else "never pauses on 429 or 503"
+        "pauses where it answers only 429 or 503" if pauses else "never pauses on 429 or 503"
     )
     return "; ".join(limits)
 

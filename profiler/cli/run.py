@@ -198,7 +198,12 @@ def command(
         if not find_capacity
         else f"up to {max_steps} steps of {requests or 200} interactions or more, up to {max_rate}",
         out=None if out is None else str(out),
-        files=files_of(save_text=save_text, search=find_capacity),
+        files=files_of(
+            save_text=save_text,
+            search=find_capacity,
+            is_split=cluster is not None or (split.workers or 1) > 1,
+            is_mock=loaded.target.url is None,
+        ),
     )
     if dry_run:
         show(intent)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from profiler.endpoints.stamps import Stamps
 
 _FIRST_STATUS, _FIRST_FINAL_STATUS, _SWITCHING = 100, 200, 101
+_FIRST_BYTES = 16_384
 _SHORTEST_NAME, _LONGEST_NAME = len("content-length"), len("transfer-encoding")
 
 
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_paused",
         "_receiver",
+        "_rest",
         "_retry_window_ns",
         "_served",
         "_silence_ns",
@@ -132,6 +134,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_ns = 0
         self._writable: asyncio.Future[None] | None = None
+        self._rest: memoryview | None = None
         self._paused = self._uploading = False
         self._reset(head_only=False, closes=False)
 
@@ -180,11 +183,14 @@ class Connection(asyncio.Protocol):
         head_only: bool = False,
         closes: bool = False,
         uploading: bool = False,
+        shares: bool = False,
         max_body_bytes: int | None = None,
     ) -> None:
         """Write a request and expect its response. Only in IDLE.
 
         `uploading`: `data` is only the beginning, `write` and `finish_upload` bring the rest.
+        `shares`: of a large request only the beginning is written now, and the rest when the event
+        loop has come to all that is to begin as well.
         """
         transport = self._transport
         assert self.state is _IDLE  # noqa: S101 - an invariant, not input
@@ -200,8 +206,22 @@ class Connection(asyncio.Protocol):
         stamps.connection_id = self.number
         stamps.reused = self._served > 0
         self._served += 1
+        if shares and len(data) > _FIRST_BYTES and not uploading:
+            self._rest = memoryview(data)[_FIRST_BYTES:]
+            self._writable = self._loop.create_future()
+            self._loop.call_soon(self._write_rest, receiver)
+            data = data[:_FIRST_BYTES]
         transport.write(data)
         stamps.sent_ns = self._clock()
+
+    def _write_rest(self, receiver: Receiver) -> None:
+        rest, transport = self._rest, self._transport
+        if self._receiver is not receiver or rest is None or transport is None:
+            return
+        self._rest = None
+        transport.write(rest)
+        if not transport.get_write_buffer_size():
+            self.resume_writing()
 
     def write(self, data: bytes) -> None:
         """Write more of the request's body; nothing where the response has ended already."""
@@ -269,6 +289,7 @@ class Connection(asyncio.Protocol):
             return
         self.state = _CLOSED
         self._feed = self._unexpected
+        self._rest = None
         self._due_ns = None
         if self._timer is not None:
             self._timer.cancel()
@@ -331,6 +352,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Note that the socket has taken all that was written."""
+        if self._rest is not None:
+            return
         if self._stamps is not None and self._receiver is not None and not self._uploading:
             self._stamps.sent_ns = self._clock()
         self._now_writable()

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
+from profiler.redaction import basic
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 ALWAYS_SAY_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
@@ -98,6 +100,16 @@ class Destination:
     def request(self, head: RequestHead) -> httpx.Request:
         """Return the request as httpx has it: what its exceptions carry."""
         return httpx.Request(head.method.decode("ascii"), self.url)
+
+
+def login_header(url: httpx.URL, headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the header that a URL's user and password become (RFC 7617); it may have none.
+
+    None either where `headers` have an authorization of their own, which is the one that is meant.
+    """
+    if not url.userinfo or any(name.lower() == "authorization" for name in headers):
+        return {}
+    return {"authorization": f"Basic {basic(url.username, url.password)}"}
 
 
 def request_line(method: bytes, path: bytes) -> bytes:

@@ -21,7 +21,7 @@ import httpx
 from profiler import __version__
 from profiler.clock import monotonic_ns
 from profiler.endpoints.decoding import ACCEPT_ENCODING
-from profiler.endpoints.destination import Destination, header_lines
+from profiler.endpoints.destination import Destination, header_lines, login_header
 from profiler.endpoints.exchange import Exchange, Reply
 from profiler.endpoints.failures import classify, outcome_of_status
 from profiler.endpoints.retry_after import PUSHED_BACK, retry_after_s
@@ -29,7 +29,7 @@ from profiler.endpoints.stamps import Stamps
 from profiler.endpoints.transport import LeanTransport
 from profiler.errors import UsageError
 from profiler.measure.records import Outcome
-from profiler.redaction import hidden
+from profiler.redaction import hidden, login_secrets, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,6 +215,7 @@ class LeanCaller:
         if prepared is None or prepared[0] != outgoing.url or prepared[1] is not outgoing.headers:
             destination = Destination.of(outgoing.url)
             standing = {**self._identity, "accept-encoding": ACCEPT_ENCODING}
+            standing |= login_header(destination.url, outgoing.headers)
             standing |= {name.lower(): value for name, value in outgoing.headers.items()}
             head = destination.head("POST", standing.items())
             prepared = self._prepared = (outgoing.url, outgoing.headers, destination, head)
@@ -281,10 +282,11 @@ class HttpxCaller:
         attempt = _Attempt(dialogue)
         stamps = Stamps()
         failure: tuple[Outcome, str, str] | None = None
+        login = login_header(httpx.URL(outgoing.url), outgoing.headers)
         request = client.build_request(
             "POST",
             outgoing.url,
-            headers={**outgoing.headers, **outgoing.session_headers, **headers},
+            headers={**login, **outgoing.headers, **outgoing.session_headers, **headers},
             content=outgoing.body,
         )
         send_ns = self._clock()
@@ -316,7 +318,8 @@ class HttpxCaller:
         attempt: _Attempt,
         stamps: Stamps,
     ) -> tuple[Outcome, str, str] | None:
-        response = await client.send(request, stream=True)
+        # Else httpx puts the URL's login in the place of the authorization that was asked for.
+        response = await client.send(request, auth=httpx.Auth(), stream=True)
         try:
             stamps.first_byte_ns = stamps.last_byte_ns = self._clock()
             headers = response.headers
@@ -360,7 +363,10 @@ def transport_for(url: str, *, http2: bool) -> TransportKind:
             where="target.http2",
             fix="Install it: pip install 'agent-profiler[http2]'",
         )
-    return TransportKind.HTTPX if http2 or proxy_for(url) is not None else TransportKind.LEAN
+    proxy = proxy_for(url)
+    if proxy is not None:
+        remember(*login_secrets(proxy))
+    return TransportKind.HTTPX if http2 or proxy is not None else TransportKind.LEAN
 
 
 def caller_for(

@@ -219,6 +219,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                     data,
                     head_only=head.expects_no_body,
                     closes=head.closes,
+                    shares=True,
                     max_body_bytes=max_body_bytes,
                 )
                 if deadline_ns is not None:

@@ -68,7 +68,8 @@ class Conducted:
     def count(self, interaction: Interaction, inside: tuple[Record, ...]) -> None:
         """Take note of an interaction that ended."""
         outcome = interaction.outcome
-        self._tally.count(outcome, interaction.phase, interaction.error_detail)
+        kind, detail = interaction.error_kind, interaction.error_detail
+        self._tally.count(outcome, interaction.phase, kind if detail is None else detail)
         if self._meter is not None:
             self._meter.take(interaction, inside)
         self._so_far.take(interaction, inside)

@@ -447,7 +447,8 @@ class Driver:
         self._on_interaction(interaction, inside)
         if self._on_texts is not None:
             self._on_texts(interaction, live.user, said)
-        self.budget.ended_with(ended.outcome, ended.error_detail)
+        detail = ended.error_kind if ended.error_detail is None else ended.error_detail
+        self.budget.ended_with(ended.outcome, detail)
         if self._spent_out is not None and (spent := self._spent_out()) is not None:
             self.let_end(*spent)
         if ended.outcome is not Outcome.CANCELLED:

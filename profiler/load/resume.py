@@ -17,6 +17,7 @@ from profiler.measure.journal import (
 from profiler.measure.reached import reached_by
 from profiler.measure.records import Interaction, LlmCall, Observer, Run
 from profiler.measure.syncing import Fsync
+from profiler.measure.writing import nothing_sent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -57,19 +58,17 @@ def manifest_of(run_dir: Path) -> Run:
     journal = next(iter(shard_journals(run_dir).values()), run_dir / JOURNAL_NAME)
     is_split = (run_dir / SHARDS_NAME).exists()
     if is_split and not journal.exists():
-        raise _nothing_sent(run_dir / SHARDS_NAME)
+        raise nothing_sent(run_dir / SHARDS_NAME)
+    if run_dir.is_dir() and not journal.exists():
+        raise JournalError(
+            "there is no journal: this is no run, or one that was killed before it sent anything",
+            where=str(run_dir),
+            fix="Give the directory of a run, or run the workload again, with another --out",
+        )
     first = next(read_as_written(journal, frozenset()), None)
     if not isinstance(first, Run):
-        raise _nothing_sent(journal)
+        raise nothing_sent(journal)
     return first
-
-
-def _nothing_sent(where: Path) -> JournalError:
-    return JournalError(
-        "the journal has no whole first line: nothing was sent",
-        where=str(where),
-        fix="Remove the directory and run the workload again",
-    )
 
 
 def last_resumed(run_dir: Path) -> Resumed | None:

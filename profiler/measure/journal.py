@@ -16,7 +16,7 @@ from profiler.measure import JOURNAL_NAME
 from profiler.measure.lines import EVENTS, build, to_line
 from profiler.measure.records import SCHEMA_VERSION, Resumed, Run
 from profiler.measure.resuming import on_one_clock
-from profiler.measure.writing import JournalWriter
+from profiler.measure.writing import JournalWriter, nothing_sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,9 +106,11 @@ def _records(lines: Iterable[bytes], file: Path, events: frozenset[str] | None) 
             name = event.pop("event")
             kind = EVENTS.get(name)
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as exc:
-            if not line.endswith(b"\n") and number > 1:
-                return  # torn: the writer was killed in the middle of this line
-            raise _damaged(file, number) from exc
+            if line.endswith(b"\n"):
+                raise _damaged(file, number) from exc
+            if number == 1:
+                raise nothing_sent(file) from exc
+            return  # torn: the writer was killed in the middle of this line
         if number == 1:
             _check_first(kind, event, file)
         if kind is None or (events is not None and number > 1 and name not in events):
@@ -141,8 +143,10 @@ def _check_first(kind: type[Any] | None, event: dict[str, Any], file: Path) -> N
 
 
 def _damaged(file: Path, number: int) -> JournalError:
+    before = number - 1
+    kept = f", or keep what is before it: its first {before} lines are a journal" if before else ""
     return JournalError(
         "the line is damaged",
         where=f"{file}:{number}",
-        fix="Only the last line of a killed run may be torn: restore the file from a copy",
+        fix=f"Only the last line of a killed run may be torn: restore the file from a copy{kept}",
     )

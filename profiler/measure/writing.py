@@ -139,6 +139,15 @@ class JournalWriter:
         )
 
 
+def nothing_sent(where: Path) -> JournalError:
+    """Return the error of a run that ended before its first line was written."""
+    return JournalError(
+        "the journal has no whole first line: nothing was sent",
+        where=str(where),
+        fix="Run the workload again, with another --out",
+    )
+
+
 def _mend(descriptor: int, path: Path) -> None:
     """Make the last line whole, or cut it off. Raises `JournalError` where it is the only one."""
     size = os.fstat(descriptor).st_size
@@ -148,11 +157,7 @@ def _mend(descriptor: int, path: Path) -> None:
         tail = os.pread(descriptor, length, size - len(tail) - length) + tail
     tail = tail.rpartition(b"\n")[2]
     if len(tail) == size:
-        raise JournalError(
-            "the journal has no whole first line: nothing was sent",
-            where=str(path),
-            fix="Remove the directory and run the workload again",
-        )
+        raise nothing_sent(path)
     try:
         if tail:
             orjson.loads(tail)

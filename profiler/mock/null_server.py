@@ -35,6 +35,7 @@ MOST_HEAD_BYTES = 65_536
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_CONNECTIONS = 16_384
 SILENCE_S = 120.0
+HEAD_S = 30.0
 _SWEEP_S = 30.0
 _MOST_ERROR_US = 100_000
 _BACKLOG = 4096
@@ -181,7 +182,7 @@ class _Connection(asyncio.Protocol):
         self._needed = 0
         self._is_busy = False
         self._is_closing = False
-        self._heard_ns = monotonic_ns()
+        self._heard_ns = self._begun_ns = monotonic_ns()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
@@ -200,10 +201,17 @@ class _Connection(asyncio.Protocol):
 
     def is_silent(self, at_ns: int) -> bool:
         """Say whether the client owes a request, or the rest of one, for too long."""
-        return not self._is_busy and at_ns - self._heard_ns > SILENCE_S * NS_PER_S
+        if self._is_busy:
+            return False
+        is_in_head = bool(self._buffer) and self._needed == 0
+        if is_in_head and at_ns - self._begun_ns > HEAD_S * NS_PER_S:
+            return True
+        return at_ns - self._heard_ns > SILENCE_S * NS_PER_S
 
     def data_received(self, data: bytes) -> None:
         self._heard_ns = received_ns = monotonic_ns()
+        if not self._buffer:
+            self._begun_ns = received_ns
         self._buffer = self._buffer + data if self._buffer else data
         if len(self._buffer) >= self._needed and not self._is_busy:
             self._serve(received_ns)
@@ -225,7 +233,8 @@ class _Connection(asyncio.Protocol):
         except _Refused as exc:
             answers.append(refusal(str(exc)))
             self._is_closing = True
-        self._buffer = self._buffer[start:]
+        if start:
+            self._buffer, self._begun_ns = self._buffer[start:], received_ns
         if answers:
             self._transport.write(b"".join(answers))
         self._close_if_done()

@@ -87,7 +87,7 @@ def read_document(
         try:
             node = loader.get_single_node()
             if node is None:
-                fix = "Start from a shipped one"
+                fix = "Start from a shipped one, or from an example in docs/"
                 raise error(f"the {what} is empty", where=str(path), fix=fix)
             reader = _Reader(path, loader, error)
             data = reader.value(node, ())
@@ -129,8 +129,11 @@ class _Reader:
             raise self._error(f"the tag '{node.tag}' is not plain data", node, "Remove the tag")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
-        if id(node) in self._open or len(self.lines) > _MOST_NODES:
+        if id(node) in self._open:
             raise self._error("an alias makes the document endless", node, "Remove the alias")
+        if len(self.lines) > _MOST_NODES:
+            what = f"with its aliases written out, the document has over {_MOST_NODES:,} values"
+            raise self._error(what, node, "Shorten it, or remove aliases of aliases")
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from profiler.redaction import remember
+from profiler.redaction import header_secrets, remember
 from profiler.workload.google_adk import GoogleAdk  # noqa: TC001 - pydantic reads it
 from profiler.workload.http_json import HttpJson  # noqa: TC001 - as above
 from profiler.workload.secrets import EnvText, check_url, shown_url, url_secrets
@@ -125,7 +125,7 @@ class Target(Strict):
         for name, text in self.header_texts.items():
             found.update(text.environment)
             if CREDENTIAL_HEADER.search(name):
-                found.update((text.value, text.value.rpartition(" ")[2]))
+                found.update(header_secrets(text.value))
         return tuple(sorted(found - {""}, key=lambda secret: (-len(secret), secret)))
 
     def remember_secrets(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import nullcontext
 
 import pytest
 import typer
@@ -65,6 +66,26 @@ def test_a_name_is_what_it_resolves_to_and_one_that_does_not_is_beyond(
     assert is_beyond("http://agent.test/") is beyond
 
 
+@pytest.mark.parametrize(
+    ("proxy", "is_asked"),
+    [("http://192.0.2.7:3128", True), ("192.0.2.7:3128", True), ("http://127.0.0.1:3128", False)],
+)
+def test_a_proxy_beyond_this_machine_leads_beyond_it_whatever_the_url(
+    workload, monkeypatch, proxy, is_asked
+):
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr("profiler.cli.init_asking.is_terminal", lambda: False)
+    here = workload("http://127.0.0.1:9/")
+    assert (caution.gently(here).load.ramp_up_s is not None) is is_asked
+    said = "the proxy on the way to 127.0.0.1:9 is beyond this machine"
+    with pytest.raises(UsageError, match=said) if is_asked else nullcontext():
+        caution.ask(intent(here), yes=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    caution.ask(intent(here), yes=False)
+
+
 def intent(workload) -> Intent:
     return Intent(workload=workload, prices=Prices(None, workload.target.model))
 
@@ -110,6 +131,30 @@ def test_a_dry_run_says_how_users_begin_and_whether_it_will_be_asked_for(workloa
     said = capsys.readouterr().out
     for line in ("4 users within 400 ms", "--yes answers"):
         assert (line in said) is (url == BEYOND)
+
+
+def test_a_dry_run_of_a_search_has_no_users_and_does_not_pause_for_what_it_looks_for(
+    workload, capsys
+):
+    gently = caution.gently(workload())
+    caution.show(Intent(workload=gently, prices=Prices(None, None), search="up to 3 steps"))
+    said = capsys.readouterr().out
+    assert "search     up to 3 steps\n" in said
+    assert "never pauses on 429 or 503" in said
+    assert "users" not in said
+
+
+def test_a_dry_run_names_what_is_written_where_it_is():
+    alone = ("journal.jsonl", "profile.json", "profile.md")
+    assert caution.files_of(save_text=False, search=False) == alone
+    mocked = caution.files_of(save_text=False, search=False, is_mock=True)
+    assert mocked == (*alone, "mock_truth.jsonl")
+    split = caution.files_of(save_text=False, search=False, is_split=True)
+    assert split == (
+        "profile.json",
+        "profile.md",
+        "shards/ (each with journal.jsonl, profile.json)",
+    )
 
 
 @pytest.mark.parametrize("answer", [True, False])

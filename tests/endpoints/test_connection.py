@@ -36,6 +36,10 @@ class Wire(asyncio.Transport):
         self.sent = b""
         self.aborted = False
         self.reading = True
+        self.buffered = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
 
     def set_write_buffer_limits(self, high=None, low=None) -> None:
         assert (high, low) == (1, 0)
@@ -138,9 +142,9 @@ class Rig:
         )
         self.connection.connection_made(self.wire)
 
-    def start(self, **options) -> Rig:
+    def start(self, data: bytes = b"GET", **options) -> Rig:
         self.taker, self.stamps = Taker(), Stamps()
-        self.connection.start(self.taker, self.stamps, b"GET", **options)
+        self.connection.start(self.taker, self.stamps, data, **options)
         return self
 
     def feed(self, *parts: bytes) -> Rig:
@@ -404,6 +408,55 @@ async def test_an_upload_is_sent_when_its_last_part_is():
     rig.connection.finish_upload(rig.taker)  # somebody else's turn by now: nothing
     rig.connection.write(b"never")
     assert rig.wire.sent == b"GETmore"
+
+
+LARGE = bytes(range(256)) * 400
+
+
+async def test_large_requests_of_one_instant_all_begin_before_one_is_written_to_its_end():
+    first, second = Rig().start(LARGE, shares=True), Rig().start(LARGE, shares=True)
+    begun = [rig.stamps.sent_ns for rig in (first, second)]
+    for rig in (first, second):
+        assert 0 < len(rig.wire.sent) < len(LARGE) / 4
+        assert rig.connection.is_writing
+    await asyncio.sleep(0)
+    for rig, begun_ns in zip((first, second), begun, strict=True):
+        assert rig.wire.sent == LARGE
+        assert not rig.connection.is_writing
+        assert rig.stamps.sent_ns > begun_ns
+        await rig.connection.drained()
+        assert rig.feed(BY_LENGTH).state is State.IDLE
+
+
+async def test_the_rest_of_a_large_request_is_sent_when_the_socket_took_it():
+    rig = Rig().start(LARGE, shares=True)
+    rig.connection.resume_writing()  # of the beginning
+    assert rig.connection.is_writing
+    rig.wire.buffered = 1
+    await asyncio.sleep(0)
+    assert rig.wire.sent == LARGE
+    assert rig.connection.is_writing
+    rig.clock.now_ns = 50_000
+    rig.connection.resume_writing()
+    assert not rig.connection.is_writing
+    assert rig.stamps.sent_ns > 50_000
+
+
+async def test_the_rest_of_a_large_request_is_not_written_to_who_has_gone_or_answered():
+    gone, answered = Rig().start(LARGE, shares=True), Rig().start(LARGE, shares=True)
+    gone.connection.abandon(gone.taker)
+    assert answered.feed(BY_LENGTH).state is State.CLOSED  # it never saw the whole of the request
+    assert answered.taker.ended == 1
+    await asyncio.sleep(0)
+    for rig in (gone, answered):
+        assert len(rig.wire.sent) < len(LARGE) / 4
+        assert not rig.connection.is_writing
+
+
+async def test_small_requests_and_uploads_are_written_at_once():
+    assert Rig().start(shares=True).wire.sent == b"GET"
+    assert Rig().start(LARGE).wire.sent == LARGE
+    assert Rig().start(LARGE, uploading=True, shares=True).wire.sent == LARGE
 
 
 async def test_a_reset_while_writing_is_a_write_error():

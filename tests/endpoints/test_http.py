@@ -32,6 +32,7 @@ from profiler.endpoints.http_json import HttpJson
 from profiler.endpoints.openai_chat import OpenAiChat
 from profiler.errors import UsageError
 from profiler.measure.records import Outcome
+from profiler.redaction import forget_all, hidden
 from profiler.workload.http_json import HttpJson as Template
 from tests.endpoints.hostile import head, hostile, serving, whole
 
@@ -128,6 +129,33 @@ async def test_every_request_says_whose_load_it_is_unless_the_target_says_otherw
         await caller.call(own.begin("s"), "Hi", {})
     assert seen[1].count(b"x-load-test") == 1
     assert b"x-load-test: mine\r\n" in seen[1]
+
+
+@pytest.mark.parametrize(
+    ("login", "headers", "sent"),
+    [  # base64("me:p@ss") and base64("key:"), by coreutils
+        ("me:p%40ss@", {}, b"Basic bWU6cEBzcw=="),
+        ("key@", {}, b"Basic a2V5Og=="),
+        ("me:p%40ss@", {"Authorization": "Bearer own"}, b"Bearer own"),
+    ],
+)
+async def test_a_login_in_the_url_is_sent_unless_there_is_an_authorization(
+    kind, login, headers, sent
+):
+    seen: list[bytes] = []
+
+    async def behaviour(stream, request):
+        seen.append(request)
+        await stream.send(whole(REPLY))
+
+    async with hostile(behaviour) as url, aclosing(kind(timeout_s=5)) as caller:
+        with_login = url.replace("://", f"://{login}")
+        own = OpenAiChat(url=with_login, model="m", stream=False, headers=headers)
+        await caller.call(own.begin("s"), "Hi", {})
+    lines = seen[0].split(b"\r\n")
+    found = [line for line in lines if line.lower().startswith(b"authorization:")]
+    assert [line.partition(b": ")[2] for line in found] == [sent]
+    assert login.encode() not in seen[0]
 
 
 @pytest.mark.parametrize(("status", "asked_s"), [(429, 7), (503, 7), (500, None)])
@@ -313,6 +341,16 @@ async def test_our_own_transport_is_used_unless_a_proxy_is_wanted(monkeypatch):
     assert proxy_for("http://agent/") == "http://proxy:3128"
     assert proxy_for("http://localhost/") is None
     assert transport_for("http://agent/", http2=False) is TransportKind.HTTPX
+
+
+def test_the_login_of_a_proxy_is_a_secret(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:canary-77@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert transport_for("http://agent.test/", http2=False) is TransportKind.HTTPX
+    said = "407: bWU6Y2FuYXJ5LTc3 of me:canary-77 is wrong"  # base64("me:canary-77"), by coreutils
+    assert hidden(said) == "407: [redacted] of me:[redacted] is wrong"
+    forget_all()
 
 
 async def test_each_transport_has_its_caller():

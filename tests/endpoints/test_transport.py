@@ -711,8 +711,11 @@ async def test_a_pile_of_codings_is_refused():
 
 @both_loops
 async def test_closing_fails_what_is_under_way_and_nothing_works_after():
+    is_asked = anyio.Event()
+
     async def handle(stream):
         await read_request(stream)
+        is_asked.set()
         await anyio.sleep_forever()
 
     async with meeting(handle) as (transport, url):
@@ -723,7 +726,7 @@ async def test_closing_fails_what_is_under_way_and_nothing_works_after():
                     await ask(transport, url)
 
             tasks.start_soon(fails)
-            await anyio.sleep(0.03)
+            await is_asked.wait()
             await transport.aclose()
         await transport.aclose()
         with pytest.raises(RuntimeError, match="closed"):

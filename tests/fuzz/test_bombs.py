@@ -55,7 +55,7 @@ def laughs(levels: int) -> str:
 def test_a_billion_laughs_are_not_laughed(tmp_path):
     path = tmp_path / "laughs.yaml"
     path.write_text(laughs(9))
-    with pytest.raises(WorkloadError, match="an alias makes the document endless"):
+    with pytest.raises(WorkloadError, match="the document has over 200,000 values"):
         read_document(path)
 
 
@@ -66,7 +66,7 @@ def test_an_alias_of_what_it_stands_in_is_refused(tmp_path):
         read_document(path)
 
 
-@pytest.mark.parametrize("text", ["[" * 5_000, "{a: " * 5_000, "- " * 5_000 + "x"])
+@pytest.mark.parametrize("text", ["[" * 2_000, "{a: " * 2_000, "- " * 2_000 + "x"])
 def test_yaml_that_is_nested_without_end_is_refused(tmp_path, text):
     path = tmp_path / "deep.yaml"
     path.write_text(text)

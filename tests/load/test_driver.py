@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import anyio
@@ -353,6 +353,16 @@ def test_a_target_that_refuses_everything_stops_the_run_at_once():
     ran = drive(ClosedLoop(users=8), target=target, warmup=10, requests=1000)
     assert (ran.reason, ran.detail) == (EndReason.ERROR_LIMIT, "detail")
     assert len(ran.recorder.interactions) == 8
+
+
+def test_a_target_that_gives_no_reason_is_told_by_what_went_wrong():
+    class Silent(FakeTarget):
+        async def call(self, *given):
+            return replace(await super().call(*given), error_detail=None)
+
+    target = Silent(script=lambda _index: (Outcome.HTTP_5XX, 0.1, 500))
+    ran = drive(ClosedLoop(users=1), target=target, requests=1000, error_limit=0.5)
+    assert ran.detail == "20 of 20 interactions failed; last: x"
 
 
 def test_the_error_limit_stops_the_run():

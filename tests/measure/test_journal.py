@@ -231,10 +231,24 @@ def test_an_empty_journal_is_an_error(tmp_path):
         list(read_journal(written(tmp_path)))
 
 
-@pytest.mark.parametrize("line", [b'{"event":"ru', b"PK\x03\x04\n", b'{"a":1}\n'])
+def test_a_damaged_journal_says_how_many_lines_of_it_are_good_which_are_a_journal(tmp_path):
+    lines = (to_line(RUN), to_line(TOOL), b"\0" * 9 + b"\n", to_line(END))
+    with pytest.raises(JournalError, match="its first 2 lines are a journal"):
+        list(read_journal(written(tmp_path, *lines)))
+    (tmp_path / JOURNAL_NAME).unlink()
+    assert list(read_journal(written(tmp_path, *lines[:2]))) == [RUN, TOOL]
+
+
+@pytest.mark.parametrize("line", [b"PK\x03\x04\n", b'{"a":1}\n'])
 def test_a_first_line_that_is_no_event_is_an_error(tmp_path, line):
-    with pytest.raises(JournalError, match=rf"{JOURNAL_NAME}:1: "):
+    with pytest.raises(JournalError, match=rf"{JOURNAL_NAME}:1: ") as caught:
         list(read_journal(written(tmp_path, line)))
+    assert "its first" not in str(caught.value)
+
+
+def test_a_run_that_was_killed_within_its_first_line_sent_nothing(tmp_path):
+    with pytest.raises(JournalError, match="no whole first line: nothing was sent"):
+        list(read_journal(written(tmp_path, to_line(RUN)[:-9])))
 
 
 @pytest.mark.parametrize("line", [to_line(TOOL), b'{"event":"of_the_future"}\n'])

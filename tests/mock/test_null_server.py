@@ -338,3 +338,20 @@ async def test_who_is_silent_or_one_too_many_is_hung_up_on(monkeypatch):
                 with contextlib.suppress(ConnectionResetError):
                     assert await reader.read() == b""
                 writer.close()
+
+
+async def test_who_is_slow_over_a_head_is_hung_up_on_however_often_he_speaks(monkeypatch):
+    monkeypatch.setattr(null_server, "HEAD_S", 0.2)
+    monkeypatch.setattr(null_server, "_SWEEP_S", 0.05)
+    async with running_null() as (urls, _):
+        port = int(urls.stats.rpartition("/")[0].rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nx: ")
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                while not reader.at_eof():
+                    writer.write(b"y")
+                    await writer.drain()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(reader.read(1), 0.02)
+        writer.close()

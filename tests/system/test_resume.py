@@ -93,6 +93,9 @@ def test_a_directory_without_a_run_and_shards_that_never_began_are_said(tmp_path
     done = agent_profiler("run", "--resume", tmp_path / "nothing", cwd=tmp_path)
     assert done.code == 2
     assert "cannot read the journal" in done.err
+    done = agent_profiler("run", "--resume", tmp_path, cwd=tmp_path)
+    assert done.code == 2
+    assert "there is no journal: this is no run, or one that was killed before" in done.err
     (tmp_path / "split" / "shards" / "1").mkdir(parents=True)
     (tmp_path / "split" / "shards" / "1" / "journal.jsonl").write_text('{"event":"run"')
     done = agent_profiler("run", "--resume", "split", cwd=tmp_path)

@@ -89,8 +89,8 @@ def test_workers_send_together_what_one_does(tmp_path):
     assert profile["burstiness"]["asked"]["count"] == 60
 
 
-def test_an_azure_trace_is_sent_on_time(tmp_path):
-    """Prompts of a thousand tokens, spread out: what is late here is late by the machine."""
+def test_an_azure_trace_is_sent_when_it_was_recorded(tmp_path):
+    """How exactly is the machine's, which tests share: `benchmarks/replay_trace.py` measures it."""
     rows = [line.split(",") for line in AZURE.read_text().splitlines()[1:]]
     imported(tmp_path, "azure-llm", AZURE, "--encoding", "cl100k_base")
     sent, truth, _ = replayed(tmp_path, codes=(0, 4))
@@ -100,8 +100,14 @@ def test_an_azure_trace_is_sent_on_time(tmp_path):
     ]
     minutes_s = [row[0].split(" ")[1].split(":") for row in rows]
     times_ms = [(int(m) * 60 + float(s)) * 1000 for _, m, s in minutes_s]
+    intended_ms = [
+        (line["intended_start_ns"] - sent[0]["intended_start_ns"]) / 1e6 for line in sent
+    ]
+    due_ms = [(at_ms - times_ms[0]) / SPEED for at_ms in times_ms]
+    assert intended_ms == pytest.approx(due_ms, abs=0.001)
+    assert all(line["send_ns"] >= line["intended_start_ns"] for line in sent)
     late = late_ms(sent, [at_ms - times_ms[0] for at_ms in times_ms])
-    assert late[len(late) // 2] < 2
+    assert late[len(late) // 2] < 50, "half of them are late, even for a machine that is shared"
 
 
 def test_a_dropped_arrival_takes_its_request_with_it(tmp_path):

@@ -77,7 +77,7 @@ def test_what_is_not_plain_data_is_an_error_with_its_line(
         ("# only a comment\n", "empty"),
         (b"\xff\xfe\x00", "not UTF-8"),
         ("a: \x00\n", "special characters"),
-        ("[" * 3000, "nested too deeply"),
+        ("[" * 1000, "nested too deeply"),
     ],
 )
 def test_what_is_no_document_is_an_error_with_its_file(read: Any, content: Any, says: Any) -> None:
@@ -90,7 +90,7 @@ def test_what_is_no_document_is_an_error_with_its_file(read: Any, content: Any, 
 def test_a_file_that_explodes_through_aliases_is_refused(read: Any) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
-    with pytest.raises(WorkloadError, match="endless"):
+    with pytest.raises(WorkloadError, match=r"aliases written out, .* over 200,000 values"):
         read("\n".join(lines))
 
 

@@ -195,9 +195,9 @@ class Endless(io.RawIOBase):
         return taken
 
 
-@pytest.mark.parametrize("size_mb", [2, 10])
+@pytest.mark.parametrize("size_mb", [1, 4])
 def test_memory_does_not_grow_with_the_file(size_mb: int, monkeypatch: Any) -> None:
-    """The same bound for both sizes, and below the larger one by far: 10 MB pass through 4."""
+    """The same bound for both sizes, and below the larger one by far: 4 MB pass through 1."""
     body = json.dumps(talk(20)["messages"])
 
     def piece(number: int) -> bytes:
@@ -211,5 +211,5 @@ def test_memory_does_not_grow_with_the_file(size_mb: int, monkeypatch: Any) -> N
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert found.whole.sessions > 500 * size_mb // 2
-    assert peak < 4 * 2**20
+    assert found.whole.sessions > 500 * size_mb
+    assert peak < 2**20
