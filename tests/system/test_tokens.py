@@ -15,7 +15,7 @@ from profiler.mock.null_server import running_null
 from profiler.mock.options import AgentOptions, LlmOptions
 from profiler.mock.serve import running_llm, running_mocks
 from profiler.observers.in_flight import InFlight
-from profiler.observers.otlp import running_receiver
+from profiler.observers.otlp.receiver import running_receiver
 from tests.system.cli import agent_profiler
 from tests.system.stores import free_port
 

@@ -39,9 +39,7 @@ class Call:
 
 def calls_in(tree: Tree) -> tuple[list[Call], list[tuple[Sighting, HttpRequest]]]:
     """Return the LLM calls of a trace in order of start, and requests to LLMs that are of none."""
-    groups = _nested(tree)
-    calls = [part for group in groups.values() for part in _split(group)]
-    calls = _joined(sorted(calls, key=_order))
+    calls = without_attempts(tree)
     by_span = {span.span_id: call for call in calls for span in _spans(call)}
     for span in tree.spans:
         step = tree.step_of[span.span_id]
@@ -50,6 +48,13 @@ def calls_in(tree: Tree) -> tuple[list[Call], list[tuple[Sighting, HttpRequest]]
             if call is not None and call.answered_ns is None:
                 call.answered_ns = span.start_ns
     return calls, _give_attempts(tree, calls, by_span)
+
+
+def without_attempts(tree: Tree) -> list[Call]:
+    """Return the LLM calls of a trace in order of start, without what came of each."""
+    groups = _nested(tree)
+    calls = [part for group in groups.values() for part in _split(group)]
+    return _joined(sorted(calls, key=_order))
 
 
 def _order(call: Call) -> tuple[int, int]:

@@ -185,11 +185,15 @@ def span_from(span: dict[str, Any], scope: Any, resource: Any) -> Span | None:
 
     `scope` is the name of its scope, `resource` its resource's attributes, as they stand there.
     """
-    about = _json_attributes({"attributes": resource}, _MAX_DEPTH)
     try:
-        return _json_span(span, _text(scope), about)
+        return _json_span(span, _text(scope), attributes_of(resource))
     except _InvalidSpanError:
         return None
+
+
+def attributes_of(pairs: Any) -> dict[str, Any]:
+    """Return a list of attributes, as OTLP/JSON has them, by name. Raises `RefusedError`."""
+    return _json_attributes({"attributes": pairs}, _MAX_DEPTH)
 
 
 def _from_object(request: Any) -> Batch:

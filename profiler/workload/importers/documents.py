@@ -49,16 +49,18 @@ def records(stream: BinaryIO, paths: Collection[Path]) -> Iterator[Frame]:
         yield from items_within(stream, paths)
 
 
-def items_within(stream: BinaryIO, paths: Collection[Path]) -> Iterator[Frame]:
+def items_within(
+    stream: BinaryIO, paths: Collection[Path], *, in_lines: bool = True
+) -> Iterator[Frame]:
     """Yield the items of the first array in a document that stands at one of these paths.
 
-    A document without one is a `Frame` that says so.
+    A document without one is a `Frame` that says so. Unless `in_lines`, lines are not counted.
     """
     begin = skip_bom(stream)
     found = _array(stream, begin, paths)
     if found is not None:
         offset, line = found
-        yield from items_from(stream, offset, line, has_tail=True)
+        yield from items_from(stream, offset, line, has_tail=True, in_lines=in_lines)
         return
     wanted = " or ".join(".".join(path) for path in paths)
     yield Frame(1, begin, b"", f"a document without the list {wanted}")

@@ -34,6 +34,8 @@ _ROLES = {
 }
 _CALLING = {"role", "content", "tool_calls"}
 _TOLD = {"role", "content", "tool_call_id"}
+_OF_CALL = ("id", "type", "function")
+_OF_FUNCTION = ("name", "arguments")
 _TEXT_ROLES = ("system", "user", "assistant")
 _TEXTS = frozenset({"text", "input_text", "output_text"})
 _CALLS = frozenset({"tool_call", "tool_use", "function_call", "functionCall"})
@@ -51,17 +53,20 @@ _USER_KEYS = (
     "inputs",
 )
 _ANSWER_KEYS = ("reply", "response", "answer", "output", "message", "text", "content", "result")
+_TEXTUAL = (str, bytes)
+_OPENING = ("{", "[", b"{", b"[")
+_LISTS = ("messages", "contents", "input", "choices", "output", "candidates")
 _MOST_DEPTH = 8
 
 
 def parsed(value: Any) -> Any:
-    """Return what the JSON in a text says; anything else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+    """Return what the JSON in a text, or in the bytes of one, says; anything else as it is."""
+    if isinstance(value, _TEXTUAL) and value.lstrip()[:1] in _OPENING:
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
-            return value
-    return value
+            pass
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
@@ -71,25 +76,25 @@ def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
     """
     value = parsed(value)
     if isinstance(value, dict):
-        for key in ("messages", "contents", "input", "choices", "output", "candidates"):
+        for key in _LISTS:
             if isinstance(value.get(key), list):
                 return [*_preamble(value), *messages(value[key], notes)]
         value = [value]
-    if not isinstance(value, list):
-        return []
+    return _of_list(value, notes) if isinstance(value, list) else []
+
+
+def _of_list(value: list[Any], notes: dict[str, None] | None) -> list[Message]:
     found: list[Message] = []
     for item in value:
-        if (
-            isinstance(item, dict)
-            and len(item) == 2  # noqa: PLR2004 - by far the most: a role and a text
-            and item.get("role") in _TEXT_ROLES
-            and isinstance(item.get("content"), str)
-        ):
-            found.append(item)
-            continue
-        if isinstance(item, dict) and (usual := _usual(item)) is not None:
-            found.append(usual)
-            continue
+        if type(item) is dict:
+            role, content = item.get("role"), item.get("content")
+            # By far the most: a role and a text.
+            if len(item) == 2 and type(content) is str and role in _TEXT_ROLES:  # noqa: PLR2004
+                found.append(item)
+                continue
+            if (usual := _usual(item, role, content)) is not None:
+                found.append(usual)
+                continue
         while isinstance(item, list) and len(item) == 1:  # LangChain: one list for each prompt
             item = item[0]  # noqa: PLW2901
         if isinstance(item, list):
@@ -102,21 +107,20 @@ def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
     return found
 
 
-def _usual(item: dict[str, Any]) -> Message | None:
+def _usual(item: dict[str, Any], role: Any, content: Any) -> Message | None:
     """Return what `_converted` would of OpenAI's own tool calls and results, but sooner.
 
     None for all others.
     """
-    role, content = item.get("role"), item.get("content")
     if role == "tool":
         call_id = item.get("tool_call_id")
-        if item.keys() == _TOLD and isinstance(content, str) and isinstance(call_id, str):
+        if type(content) is type(call_id) is str and item.keys() == _TOLD:
             told: Message = {"role": "tool", "content": content}
             return {**told, "tool_call_id": call_id} if call_id else told
     elif role == "assistant" and item.keys() == _CALLING:
         calls = item["tool_calls"]
-        if (content is None or isinstance(content, str)) and isinstance(calls, list):
-            return asked(content or "", [_call(made) for made in calls if isinstance(made, dict)])
+        if (content is None or type(content) is str) and type(calls) is list:
+            return asked(content or "", [_call(made) for made in calls if type(made) is dict])
     return None
 
 
@@ -243,6 +247,10 @@ def call(name: str, arguments: Any, call_id: Any = None) -> dict[str, Any]:
 
 def _call(item: dict[str, Any]) -> dict[str, Any]:
     function = item.get("function")
+    if type(function) is dict and tuple(item) == _OF_CALL and tuple(function) == _OF_FUNCTION:
+        name, arguments, kind = function["name"], function["arguments"], item["type"]
+        if name and type(name) is type(arguments) is type(item["id"]) is str and kind == "function":
+            return item  # as OpenAI has it, already
     inner = function if isinstance(function, dict) else item
     name, arguments = inner.get("name"), inner.get("arguments")
     if arguments is None:
@@ -278,6 +286,11 @@ def assistant(value: Any, notes: dict[str, None] | None = None) -> Message:
     value = parsed(value)
     if isinstance(value, str):
         return {"role": "assistant", "content": value}
+    only = value[0] if type(value) is list and len(value) == 1 else value
+    if type(only) is dict and len(only) == 2 and only.get("role") == "assistant":  # noqa: PLR2004
+        text = only.get("content")
+        if type(text) is str:  # by far the most
+            return {"role": "assistant", "content": text}
     said = [m for m in messages(value, notes) if m["role"] == "assistant"]
     if not said:
         return {"role": "assistant", "content": text_of(value)}

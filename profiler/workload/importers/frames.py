@@ -1,13 +1,16 @@
 """Cutting a file into pieces of JSON, one a session, in constant memory: lines, or array items.
 
-Nothing is parsed here but what tells where a piece ends. A piece of more than `MOST_BYTES` is not
-kept: it comes as a `Frame` that says so in place of its bytes.
+Where an item of an array ends is guessed from how the one before ended, and holds if what is before
+it is whole JSON, which is then not parsed again; else brackets are counted. A piece of more than
+`MOST_BYTES` is not kept: it comes as a `Frame` that says so in place of its bytes.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from profiler.workload.importers.seams import Seams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +36,16 @@ _WHOLE = re.compile(_nested(6), re.DOTALL)
 
 
 class Frame(NamedTuple):
-    """One piece of a file. `line` counts from 1; `data` is empty where `why` says what is wrong."""
+    """One piece of a file. `line` counts from 1; `data` is empty where `why` says what is wrong.
+
+    `parsed` is what the JSON in `data` says where that was read already, else None.
+    """
 
     line: int
     offset: int
     data: bytes
     why: str | None = None
+    parsed: Any = None
 
 
 def lines(stream: BinaryIO) -> Iterator[Frame]:
@@ -72,14 +79,15 @@ def lines_or_items(stream: BinaryIO) -> Iterator[Frame]:
 
 
 def items_from(
-    stream: BinaryIO, offset: int, line: int, *, has_tail: bool = False
+    stream: BinaryIO, offset: int, line: int, *, has_tail: bool = False, in_lines: bool = True
 ) -> Iterator[Frame]:
     """Yield the items of an array whose `[` stands right before `offset`, on this line.
 
-    What follows the array is named, unless it `has_tail`: it stands within a document.
+    What follows the array is named, unless it `has_tail`: it stands within a document. Unless
+    `in_lines`, all are said to be on this line: counting takes a tenth of the time.
     """
     stream.seek(offset)
-    yield from _Items(stream, offset, line, has_tail=has_tail).items()
+    yield from _Items(stream, offset, line, has_tail=has_tail, in_lines=in_lines).items()
 
 
 _TOO_LONG = f"longer than {MOST_BYTES // 2**20} MiB"
@@ -100,13 +108,17 @@ class _Items:
     out or found to be nothing, everything before `_scanned` was looked at.
     """
 
-    def __init__(self, stream: BinaryIO, offset: int, line: int, *, has_tail: bool) -> None:
+    def __init__(
+        self, stream: BinaryIO, offset: int, line: int, *, has_tail: bool, in_lines: bool
+    ) -> None:
         self._stream = stream
         self._has_tail = has_tail
+        self._in_lines = in_lines
         self._offset, self._line = offset, line
         self._buffer = b""
         self._end = self._scanned = self._start = self._depth = 0
         self._is_closed = False
+        self._seams = Seams()
 
     def items(self) -> Iterator[Frame]:
         while self._fill():
@@ -130,7 +142,7 @@ class _Items:
     def _fill(self) -> bool:
         """Drop what is done with and read more: as much as is kept, so that scanning is linear."""
         kept = self._buffer[self._end :]
-        self._line += self._buffer.count(b"\n", 0, self._end)
+        self._line += self._lines(0, self._end)
         self._offset += self._end
         self._scanned -= self._end
         self._start -= self._end
@@ -148,27 +160,39 @@ class _Items:
             if byte == _QUOTE and end == at + 1:
                 self._scanned = at
                 return
+            parsed = None
             if byte != _QUOTE and self._depth == 0:
-                line += buffer.count(b"\n", counted, at)
+                line += self._lines(counted, at)
                 counted = at
+                self._seams.learn(buffer, self._end, at)
                 yield from self._between(at)
                 if byte not in _OPENING:
                     self._end = self._scanned = end
                     self._is_closed = True
                     return
                 self._start = at
-                if whole := _WHOLE.match(buffer, at):
-                    end = whole.end()
-                else:
-                    self._depth = 1
+                end, parsed = self._whole(at)
             elif byte != _QUOTE:
                 self._depth += 1 if byte in _OPENING else -1
             self._scanned = end
             if byte != _QUOTE and self._depth == 0:
                 self._end = end
-                yield Frame(line, self._offset + self._start, buffer[self._start : end])
-                line += buffer.count(b"\n", counted, end)
+                data = buffer[self._start : end]
+                yield Frame(line, self._offset + self._start, data, parsed=parsed)
+                line += self._lines(counted, end)
                 counted = end
+
+    def _lines(self, begin: int, end: int) -> int:
+        return self._buffer.count(b"\n", begin, end) if self._in_lines else 0
+
+    def _whole(self, at: int) -> tuple[int, Any]:
+        """Return the end of the item at `at` and what it says; or the end of its first bracket."""
+        if found := self._seams.item(self._buffer, at):
+            return found
+        if whole := _WHOLE.match(self._buffer, at):
+            return whole.end(), None
+        self._depth = 1
+        return at + 1, None
 
     def _between(self, at: int) -> Iterator[Frame]:
         """Name what stands between two items and is none: a number, a text."""
@@ -180,7 +204,7 @@ class _Items:
         """Return the frame of what stands at `_end` and cannot be taken."""
         rest = self._buffer[self._end :]
         begin = len(self._buffer) - len(rest.lstrip(BLANK + b","))
-        line = self._line + self._buffer.count(b"\n", 0, begin)
+        line = self._line + self._lines(0, begin)
         return Frame(line, self._offset + begin, b"", why)
 
 

@@ -64,12 +64,12 @@ class Gathering:
         for number, frame in enumerate(frames):
             if advanced is not None and number % _EVERY == 0:
                 advanced(frame)
-            line, _, data, why = frame
+            line, _, data, why, parsed = frame
             if why is not None:
                 self.skip(line, why)
                 continue
             try:
-                record = orjson.loads(data)
+                record = orjson.loads(data) if parsed is None else parsed
             except orjson.JSONDecodeError:
                 self.skip(line, why_no_json(data))
                 continue

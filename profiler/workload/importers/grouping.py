@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
+from collections import defaultdict
 from contextlib import ExitStack
 from functools import lru_cache
 from hashlib import blake2b
@@ -69,26 +70,46 @@ class Groups:
         part = _recent_part if len(key) <= _SHORT_KEY else _part
         number = part(key, self._level)
         buffer = self._buffers[number]
-        buffer.append(_HEAD.pack(len(key), len(record)) + key)
-        buffer.append(record)
-        size = _HEAD.size + len(key) + len(record)
-        self._sizes[number] += size
-        self._buffered[number] += size
-        if self._buffered[number] >= _BUFFER_BYTES:
-            self._file(number).write(b"".join(buffer))
-            buffer.clear()
-            self._buffered[number] = 0
+        buffer += (_HEAD.pack(len(key), len(record)), key, record)
+        size = self._buffered[number] + _HEAD.size + len(key) + len(record)
+        self._buffered[number] = size
+        if size >= _BUFFER_BYTES:
+            self._put_away(number)
 
     def groups(self) -> Iterator[tuple[bytes, list[bytes]]]:
         """Yield each key with its records, in the order in which they came."""
         for number in range(PARTS):
-            if self._sizes[number] <= self._most or self._level == _MOST_LEVELS:
+            if number in self._files:
+                self._put_away(number)
+            size = self._sizes[number] + self._buffered[number]
+            if size <= self._most:
+                yield from self._all_gathered(number)
+            elif self._level == _MOST_LEVELS:
                 yield from self._gathered(number)
             else:
                 yield from self._dealt_again(number)
             self._buffers[number].clear()
             if file := self._files.pop(number, None):
                 file.close()
+
+    def _all_gathered(self, number: int) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Yield the groups of a part of which even a single one would not be too large."""
+        file = self._files.get(number)
+        if file is None:
+            buffer = b"".join(self._buffers[number])
+        else:
+            file.seek(0)
+            buffer = file.read()
+        found: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        at = 0
+        while at < len(buffer):
+            key_bytes, record_bytes = _HEAD.unpack_from(buffer, at)
+            at += _HEAD.size
+            end = at + key_bytes + record_bytes
+            found[buffer[at : at + key_bytes]].append(buffer[at + key_bytes : end])
+            at = end
+        del buffer
+        yield from found.items()
 
     def _gathered(self, number: int) -> Iterator[tuple[bytes, list[bytes]]]:
         found: dict[bytes, list[bytes]] = {}
@@ -109,20 +130,21 @@ class Groups:
             self.dropped += finer.dropped
 
     def _records(self, number: int) -> Iterator[tuple[bytes, bytes]]:
-        if file := self._files.get(number):
-            file.writelines(self._buffers[number])
-            self._buffers[number].clear()
-            file.seek(0)
-            while head := file.read(_HEAD.size):
-                key, record = _HEAD.unpack(head)
-                yield file.read(key), file.read(record)
-            return
-        buffer, at = b"".join(self._buffers[number]), 0
-        while at < len(buffer):
-            key, record = _HEAD.unpack_from(buffer, at)
-            at += _HEAD.size
-            yield buffer[at : at + key], buffer[at + key : at + key + record]
-            at += key + record
+        """Yield what a part has, one by one: all of it is on disk, for it is large."""
+        file = self._put_away(number)
+        file.seek(0)
+        while head := file.read(_HEAD.size):
+            key, record = _HEAD.unpack(head)
+            yield file.read(key), file.read(record)
+
+    def _put_away(self, number: int) -> BinaryIO:
+        """Write what is buffered of a part to its file."""
+        file = self._file(number)
+        file.writelines(self._buffers[number])
+        self._buffers[number].clear()
+        self._sizes[number] += self._buffered[number]
+        self._buffered[number] = 0
+        return file
 
     def _file(self, number: int) -> BinaryIO:
         file = self._files.get(number)

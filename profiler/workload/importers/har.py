@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from profiler.workload.importers.documents import items_within
+from profiler.workload.importers.frames import Frame
 from profiler.workload.importers.har_replies import replies_of
 from profiler.workload.importers.har_shapes import BY_URL, Request, recognised, session_of_answer
 from profiler.workload.importers.messages import RefusedError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from profiler.workload.importers.frames import Frame
     from profiler.workload.importers.gathering import Gathering
 
 PATHS = (("log", "entries"),)
@@ -45,7 +45,7 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
     """Read a file and give its turns to `into`; places are numbers of entries, from 1."""
     into.found.unit = "entry"
     sessions = _Sessions()
-    frames = _numbered(items_within(stream, PATHS))
+    frames = _numbered(items_within(stream, PATHS, in_lines=False))
     for number, _, entry in into.objects(frames, advanced):
         with into.refusing(number):
             _add(number, entry, into, sessions)
@@ -69,7 +69,7 @@ def _add(number: int, entry: dict[str, Any], into: Gathering, sessions: _Session
 
 def _numbered(frames: Iterator[Frame]) -> Iterator[Frame]:
     for number, frame in enumerate(frames, start=1):
-        yield frame._replace(line=number)
+        yield Frame(number, *frame[1:])
 
 
 def _read(entry: dict[str, Any]) -> tuple[Request, str, float]:

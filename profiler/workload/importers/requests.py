@@ -83,7 +83,7 @@ def _read(stream: BinaryIO, kind: ImportKind) -> Iterator[Request | Problem]:
     read: Callable[[bytes, int], Request] = _mooncake if kind is ImportKind.MOONCAKE else _azure
     is_csv = kind is ImportKind.AZURE_LLM
     is_first = True
-    for line, _, data, why in lines(stream):
+    for line, _, data, why, _ in lines(stream):
         is_header = is_csv and is_first and data.strip(b' "\t').lower().startswith(_AZURE_HEADER)
         is_first = False
         if why is not None:

@@ -52,11 +52,11 @@ def session_at(stream: BinaryIO, kind: ImportKind, offset: int, length: int) -> 
 
 
 def _imported(frame: Frame, read: Callable[[Any], Session]) -> Imported | Problem:
-    line, offset, data, why = frame
+    line, offset, data, why, parsed = frame
     if why is not None:
         return Problem(line, why)
     try:
-        session = read(orjson.loads(data))
+        session = read(orjson.loads(data) if parsed is None else parsed)
         return Imported(line if session.line is None else session.line, offset, len(data), session)
     except RefusedError as exc:
         return Problem(line if exc.line is None else exc.line, str(exc))

@@ -35,7 +35,7 @@ MOST_TOKENS = 2**22
 _MOST_OPEN = 256
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Call:
     """One LLM call of a turn that was recorded without content: its tokens and tools."""
 
@@ -44,7 +44,7 @@ class Call:
     tools: list[str]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Turn:
     """One user message, and what the agent did about it. Times are seconds since 1970.
 
@@ -70,15 +70,34 @@ class Turn:
     notes: list[str] = field(default_factory=list)
 
     def record(self) -> bytes:
-        """Return it as it is kept on disk."""
-        return orjson.dumps(self)
+        """Return it as it is kept on disk: its fields in order."""
+        return orjson.dumps(
+            (
+                self.session,
+                self.line,
+                self.begin_s,
+                self.end_s,
+                self.user,
+                self.replies,
+                self.system,
+                self.users,
+                self.earlier,
+                [(made.input_tokens, made.output_tokens, made.tools) for made in self.calls],
+                self.by_user,
+                self.agent,
+                self.notes,
+            )
+        )
+
+
+_CALLS = 9
 
 
 def turn_of(record: bytes) -> Turn:
     """Read a turn's record."""
-    data = orjson.loads(record)
-    data["calls"] = [Call(**fields) for fields in data["calls"]]
-    return Turn(**data)
+    fields = orjson.loads(record)
+    fields[_CALLS] = [Call(*made) for made in fields[_CALLS]]
+    return Turn(*fields)
 
 
 def write_sessions(

@@ -22,10 +22,10 @@ from profiler.measure.records import (
     ToolCall,
 )
 from profiler.observers.in_flight import InFlight
-from profiler.observers.otlp import running_receiver
 from profiler.observers.otlp.assemble import assemble
 from profiler.observers.otlp.decode import JSON, PROTOBUF, decode
 from profiler.observers.otlp.dialects import sighting
+from profiler.observers.otlp.receiver import running_receiver
 from profiler.observers.otlp.tree import Tree, complete_root
 from tests.observers.otlp.captures import (
     NAMES,

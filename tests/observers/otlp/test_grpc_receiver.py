@@ -8,8 +8,8 @@ from profiler.clock import ClockAnchor, monotonic_ns
 from profiler.errors import UsageError
 from profiler.measure.records import LlmCall, ObserverNote
 from profiler.observers.in_flight import InFlight
-from profiler.observers.otlp import running_receiver
 from profiler.observers.otlp.decode import MAX_BYTES
+from profiler.observers.otlp.receiver import running_receiver
 from tests.observers.otlp.captures import capture, expected, protobuf, truth
 
 grpc = pytest.importorskip("grpc")

@@ -6,6 +6,7 @@ reads it, from the most special to the most general.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from profiler.observers.otlp.dialects import (
@@ -22,27 +23,41 @@ from profiler.observers.otlp.dialects import (
 from profiler.observers.otlp.seen import Other, Seen, Sighting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from profiler.observers.otlp.spans import Span
 
 _READERS = (
-    openinference.seen,
-    langfuse.seen,
-    adk.seen,
-    pydantic_ai.seen,
-    traceloop.seen,
-    genai.seen,
-    database.seen,
-    http.seen,
+    (openinference.seen, openinference.NAMES),
+    (langfuse.seen, langfuse.NAMES),
+    (adk.seen, adk.NAMES),
+    (pydantic_ai.seen, pydantic_ai.NAMES),
+    (traceloop.seen, traceloop.NAMES),
+    (genai.seen, genai.NAMES),
+    (database.seen, database.NAMES),
+    (http.seen, http.NAMES),
 )
+"""Each with the attributes, or scopes, of which a span has one if it is a span of that kind."""
+
+_NAMES = frozenset[str]().union(*(names for _, names in _READERS))
 
 
 def read(span: Span) -> Seen:
     """Return what a span says."""
-    for reader in _READERS:
+    told = _NAMES.intersection(span.attributes)
+    if span.scope in _NAMES:
+        told |= {span.scope}
+    for reader in _readers(told):
         found = reader(span)
         if found is not None:
             return found
     return Other()
+
+
+@lru_cache(1024)
+def _readers(told: frozenset[str]) -> tuple[Callable[[Span], Seen | None], ...]:
+    """Return what may read a span that has these: most spans are of few forms."""
+    return tuple(reader for reader, names in _READERS if not told.isdisjoint(names))
 
 
 def sighting(span: Span) -> Sighting:

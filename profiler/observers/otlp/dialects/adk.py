@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SCOPE = "gcp.vertex.agent"
 _RESPONSE = "gcp.vertex.agent.llm_response"
+NAMES = frozenset({_SCOPE, _RESPONSE})
 _THOUGHTS_ADDED = "gen_ai.usage.reasoning.output_tokens"  # the name since output includes them
 _GOOGLE = ("projects/", "models/", "publishers/")
 _MERGED = "(merged tools)"  # repeats the parallel tools beside it, for ADK's own web page

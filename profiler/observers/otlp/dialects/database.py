@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from profiler.observers.otlp.spans import Span
 
 _REDIS = frozenset({"redis", "valkey", "keydb", "dragonfly"})
+NAMES = frozenset({"db.system.name", "db.system"})
 _BATCHES = ("PIPELINE", "MULTI", "BATCH")
 _READING = tuple(
     words("""

@@ -63,6 +63,15 @@ _FIRST_CHUNK_S = (
     "gen_ai.client.operation.time_to_first_chunk",  # pydantic-ai
 )
 _NAME = "gen_ai.tool.name"
+NAMES = frozenset(
+    {
+        "gen_ai.operation.name",
+        "gen_ai.request.model",
+        "gen_ai.response.model",
+        "gen_ai.agent.name",
+        _NAME,
+    }
+)
 _COMPLETION_TOOL = re.compile(r"gen_ai\.completion\.(\d+)\.tool_calls\.(\d+)\.name")
 
 

@@ -19,6 +19,8 @@ _LLM_PATH = re.compile(
     r"|/model/[^/]+/(converse|invoke)(-stream|-with-response-stream)?$"
 )
 
+NAMES = frozenset({"http.request.method", "http.method"})
+
 
 def seen(span: Span) -> Seen | None:
     """Read an HTTP client span; None if it is not one."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from profiler.observers.otlp.spans import Attributes, Span
 
 _OBSERVATION = "langfuse.observation."
+NAMES = frozenset({_OBSERVATION + "type"})
 _CACHED = ("input_cache_read", "input_cached_tokens", "cache_read_input_tokens")
 _WRITTEN = ("input_cache_creation", "cache_creation_input_tokens")
 _REASONING = ("output_reasoning", "output_reasoning_tokens")

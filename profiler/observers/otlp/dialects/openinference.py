@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from profiler.observers.otlp.spans import Attributes, Span
 
 _KIND = "openinference.span.kind"
+NAMES = frozenset({_KIND})
 _TOKENS = "llm.token_count."
 _OUTPUT_TOOL = re.compile(
     r"llm\.output_messages\.(\d+)\.message\.tool_calls\.(\d+)\.tool_call\.function\.name"

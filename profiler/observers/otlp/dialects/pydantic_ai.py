@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from profiler.observers.otlp.spans import Span
 
 _SCOPE = "pydantic-ai"
+NAMES = frozenset({_SCOPE})
 _OF_AN_AGENT = ("pydantic_ai.all_messages", "all_messages_events", "final_result", "agent_name")
 
 

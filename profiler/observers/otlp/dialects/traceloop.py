@@ -16,6 +16,8 @@ from profiler.observers.otlp.seen import AgentRun, Embedding, Inference, Other, 
 if TYPE_CHECKING:
     from profiler.observers.otlp.spans import Span
 
+NAMES = frozenset({"llm.request.type", "traceloop.span.kind"})
+
 
 def seen(span: Span) -> Seen | None:
     """Read a span of OpenLLMetry; None if it is not one."""

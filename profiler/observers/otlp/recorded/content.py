@@ -36,6 +36,7 @@ _SESSION = (
     "session_id",
 )
 _USER = ("user.id", "langfuse.user.id", "enduser.id", "traceloop.association.properties.user_id")
+_NAMING = frozenset({*_SESSION, *_USER})
 _SYSTEM = ("gen_ai.system_instructions", "gen_ai.system.instructions")
 _WHOLE_INPUT = (
     "gcp.vertex.agent.llm_request",
@@ -77,9 +78,10 @@ _MOST_DEPTH = 12
 
 def session_id(spans: list[Span]) -> tuple[str, bool] | None:
     """Return the id of a trace's session, and whether it is only a user's; None without one."""
+    named = [span for span in spans if not _NAMING.isdisjoint(span.attributes)]
     for names, by_user in ((_SESSION, False), (_USER, True)):
         for name in names:
-            for span in spans:
+            for span in named:
                 found = span.attributes.get(name)
                 if isinstance(found, str) and found:
                     return found, by_user
@@ -147,15 +149,16 @@ def tool_result(span: Span) -> str | None:
 
 def _given(span: Span, name: str) -> Any:
     """Return an attribute of a span, or of one of its events."""
-    for attributes in (span.attributes, *(event.attributes for event in span.events)):
-        if attributes.get(name) is not None:
-            return attributes[name]
-    return None
+    if (found := span.attributes.get(name)) is not None:
+        return found
+    told = (event.attributes.get(name) for event in span.events) if span.events else ()
+    return next((found for found in told if found is not None), None)
 
 
 def _system(span: Span) -> list[Message]:
     for name in _SYSTEM:
-        if text := foreign.text_of(foreign.parsed(_given(span, name))):
+        found = _given(span, name)
+        if found is not None and (text := foreign.text_of(foreign.parsed(found))):
             return [{"role": "system", "content": text}]
     return []
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from profiler.observers.otlp.decode import RefusedError, span_from
+from profiler.observers.otlp.decode import RefusedError, attributes_of, span_from
 from profiler.observers.otlp.recorded.kept import kept, span_of
 from profiler.observers.otlp.recorded.turn import turn_of
+from profiler.observers.otlp.recorded.usual import usual
 from profiler.workload.importers.documents import records
 from profiler.workload.importers.grouping import Groups
+from profiler.workload.importers.messages import RefusedError as TooDeepError
 from profiler.workload.importers.messages import json_text
 
 if TYPE_CHECKING:
@@ -36,21 +38,42 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
     """Read a file and give its turns to `into`."""
     with Groups() as traces:
         for line, _, request in into.objects(records(stream, PATHS), advanced):
-            for resource, scope, span in _spans(request, line, into):
-                trace_id = span.get("traceId") if isinstance(span, dict) else None
-                if not isinstance(trace_id, str):
-                    into.skip(line, INVALID)
-                    continue
-                with into.refusing(line):
-                    _check_depth(resource, scope, span)
-                    found = _decoded(resource, scope, span)
-                    if found is None:
-                        into.skip(line, INVALID)
-                    else:
-                        traces.add(found.trace_id.encode(), kept(line, found))
+            for resource, scope, spans in _scopes(request, line, into):
+                about = _about(resource) if type(scope) is str else None
+                for span in spans:
+                    if about is not None and type(span) is dict:
+                        found = usual(line, span, scope, about)
+                        if found is not None:
+                            traces.add(found[0].encode(), found[1])
+                            continue
+                    _add(line, (resource, scope, span), traces, into)
         for key, parts in traces.groups():
             _trace(key.decode(), parts, into)
         into.dropped(traces.dropped)
+
+
+def _about(resource: list[Any]) -> dict[str, Any] | None:
+    """Return a resource's attributes, None where something is wrong with them."""
+    try:
+        json_text(resource)
+        return attributes_of(resource)
+    except (RefusedError, TooDeepError):
+        return None
+
+
+def _add(line: int, place: tuple[Any, Any, Any], traces: Groups, into: Gathering) -> None:
+    """Take a span that may be of any form, with resource and scope, or say why not."""
+    resource, scope, span = place
+    if not isinstance(span, dict) or not isinstance(span.get("traceId"), str):
+        into.skip(line, INVALID)
+        return
+    with into.refusing(line):
+        _check_depth(resource, scope, span)
+        found = _decoded(resource, scope, span)
+        if found is None:
+            into.skip(line, INVALID)
+        else:
+            traces.add(found.trace_id.encode(), kept(line, found))
 
 
 def _check_depth(resource: Any, scope: Any, span: dict[str, Any]) -> None:
@@ -73,8 +96,10 @@ def _decoded(resource: Any, scope: Any, span: dict[str, Any]) -> Span | None:
         return None
 
 
-def _spans(request: dict[str, Any], line: int, into: Gathering) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield the spans of a request, or of an item of its list, with resource and scope."""
+def _scopes(
+    request: dict[str, Any], line: int, into: Gathering
+) -> Iterator[tuple[list[Any], Any, list[Any]]]:
+    """Yield the lists of spans of a request, or of an item of its list: resource, scope, spans."""
     if "resourceSpans" not in request and "scopeSpans" not in request:
         is_other = "resourceLogs" in request or "resourceMetrics" in request
         into.skip(line, LOGS if is_other else NO_SPANS)
@@ -85,8 +110,8 @@ def _spans(request: dict[str, Any], line: int, into: Gathering) -> Iterator[tupl
             scope = of_scope.get("scope")
             name = scope.get("name") if isinstance(scope, dict) else None
             spans = of_scope.get("spans")
-            for span in spans if isinstance(spans, list) else ():
-                yield resource, name, span
+            if isinstance(spans, list):
+                yield resource, name, spans
 
 
 def _named(resource: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from profiler.clock import NS_PER_S
 from profiler.measure.records import Outcome
 from profiler.observers.otlp.assemble import tools_in
-from profiler.observers.otlp.calls import calls_in
+from profiler.observers.otlp.calls import without_attempts
 from profiler.observers.otlp.dialects import sighting
 from profiler.observers.otlp.recorded import content
 from profiler.observers.otlp.seen import AgentRun
@@ -38,7 +38,7 @@ def turn_of(trace_id: str, spans: list[Span], line: int) -> Turn | None:
         else:
             by_id[span.span_id] = span
     tree = Tree(map(sighting, by_id.values()))
-    found, _ = calls_in(tree)
+    found = without_attempts(tree)
     tools = tools_in(tree)
     agents = [span for span in tree.spans if isinstance(span.seen, AgentRun)]
     if not found and not tools and not agents:
