@@ -141,7 +141,7 @@ def test_a_tail_of_zeros_as_a_power_failure_leaves_it_is_cut_off(tmp_path):
 def test_a_journal_without_a_whole_first_line_cannot_be_gone_on_with(tmp_path):
     file = written(tmp_path, FIRST)
     os.truncate(file, 50)
-    with pytest.raises(JournalError, match=r"no whole first line.*run the workload again"):
+    with pytest.raises(JournalError, match=r"no whole first line.*Run the workload again"):
         JournalWriter(file, resume=True)
     with pytest.raises(JournalError, match="cannot open the journal: No such file"):
         JournalWriter(tmp_path / "other", resume=True)

@@ -145,7 +145,7 @@ class Server:
         )
         (self.folder / f"{name}.yaml").write_text(workload)
         done = agent_profiler("run", f"{name}.yaml", "--out", name, "-q", cwd=self.folder)
-        assert done.code == 0, (done.err, (self.folder / "agent.log").read_text()[-3000:])
+        assert done.is_done, (done.err, (self.folder / "agent.log").read_text()[-3000:])
         return Run(self.folder, name, json_lines(truth)[known:])
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:

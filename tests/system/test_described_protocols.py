@@ -177,7 +177,7 @@ def run(agent: Agent, name: str, what: str, *, users: int, sessions: int = SESSI
     (folder / f"{name}.yaml").write_text(text)
     url = agent.url if service.target == AGENTS_SDK else agent.url.removesuffix("/chat")
     done = agent_profiler("run", f"{name}.yaml", "--url", url, "--out", name, "-q", cwd=folder)
-    assert done.code == 0, (done.err, (folder / "agent.log").read_text()[-3000:])
+    assert done.is_done, (done.err, (folder / "agent.log").read_text()[-3000:])
 
 
 @pytest.fixture(scope="module")

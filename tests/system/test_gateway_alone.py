@@ -103,7 +103,7 @@ def recorded(tmp_path_factory) -> Path:
                 *("--sessions", 6, "--users", 3, "--warmup", 2, "-q", "-o", "driven"),
                 cwd=folder,
             )
-            assert done.code == 0, done.err
+            assert done.is_done, done.err
         code, out, err = ended(process)
     assert (code, err) == (0, ""), err
     assert out == "run/traffic.json\n"
@@ -151,7 +151,7 @@ def test_the_same_is_computed_again_from_the_journal(recorded, tmp_path):
     for name in ("journal.jsonl",):
         (tmp_path / "again" / name).write_bytes((recorded / "run" / name).read_bytes())
     done = agent_profiler("profile", "again", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     assert "LLM traffic through the gateway" in done.out
     for name in ("traffic.json", "traffic.md"):
         assert (tmp_path / "again" / name).read_bytes() == (recorded / "run" / name).read_bytes()
@@ -247,5 +247,5 @@ def test_a_disk_that_fills_up_ends_it_and_keeps_what_there_is(tmp_path):
     assert "cannot write the journal" in err.strip().splitlines()[-1]
     assert (tmp_path / "run" / "journal.jsonl").stat().st_size <= 3000
     again = agent_profiler("profile", "run", "-q", cwd=tmp_path)
-    assert again.code == 0, again.err
+    assert again.is_done, again.err
     assert load_json(tmp_path / "run" / "traffic.json")["partial"]

@@ -81,7 +81,7 @@ def test_a_recording_of_a_real_browser_gives_what_was_said(recorded: Any) -> Non
     done = agent_profiler(
         *("import", "har", "page.har", "-o", "x.yaml", "--skipped", "s.jsonl"), cwd=folder
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     by_id = {line["id"]: line for line in json_lines(folder / "data" / "x.jsonl")}
     assert set(by_id) == {"conversation-1", session}
     found = by_id["conversation-1"]
@@ -105,9 +105,9 @@ def test_a_recording_of_a_real_browser_gives_what_was_said(recorded: Any) -> Non
 def test_the_imported_recording_is_replayed(recorded: Any) -> None:
     folder, messages, _ = recorded
     done = agent_profiler("import", "har", "page.har", "-o", "y.yaml", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     done = agent_profiler("run", "y.yaml", "--warmup", 0, "--out", "run", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     profile = load_json(folder / "run" / "profile.json")
     users = sum(m["role"] == "user" for m in messages)
     assert profile["sample"]["interactions"] == profile["sample"]["succeeded"] == users + 2

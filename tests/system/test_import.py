@@ -12,11 +12,11 @@ pytestmark = pytest.mark.system
 def replayed(folder, kind, file, *options):
     """Import a file, run the workload that comes of it, and return its data and its profile."""
     done = agent_profiler("import", kind, file, "-o", "x.yaml", *options, cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     done = agent_profiler(
         *("run", "x.yaml", "--warmup", 0, "--mock-speed", 50, "--out", "run"), cwd=folder
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     return folder / "data" / "x.jsonl", load_json(folder / "run" / "profile.json")
 
 

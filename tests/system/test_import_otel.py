@@ -20,11 +20,11 @@ pytestmark = pytest.mark.system
 def test_a_replay_has_the_calls_and_tools_that_were_served(tmp_path: Any, name: str) -> None:
     (tmp_path / "spans.json").write_bytes(capture_bytes(name))
     done = agent_profiler("import", "otel", "spans.json", "-o", "x.yaml", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     done = agent_profiler(
         *("run", "x.yaml", "--warmup", 0, "--mock-speed", 50, "--out", "run"), cwd=tmp_path
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     profile = load_json(tmp_path / "run" / "profile.json")
     told = [i for i in truth(name) if i["message"] not in UNTOLD[name]]
     served = [c for i in told for c in i["llm_http_calls"] if c["status"] == 200]
@@ -41,7 +41,7 @@ def test_without_content_texts_have_exactly_the_recorded_tokens(tmp_path: Any) -
     name = "pydantic-ai"
     (tmp_path / "spans.json").write_text(json.dumps(without_content(capture(name))))
     done = agent_profiler("import", "otel", "spans.json", "-o", "x.yaml", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     assert "recorded without content" in done.out
     count = TokenCounter(DEFAULT_ENCODING).count_text
     answers = [

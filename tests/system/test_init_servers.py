@@ -71,7 +71,7 @@ def test_a_real_server_is_recognised_probed_once_and_its_workload_runs(name, tmp
         mock = mock_llm(recordings=recordings, truth=truth, log=log, seed=1, speed=20)
         url = started(known, tmp_path, stack, stack.enter_context(mock)["llm"])
         done = agent_profiler("init", "--url", url + known.path, *known.options, cwd=tmp_path)
-        assert done.code == 0, (done.err, (tmp_path / "agent.log").read_text()[-3000:])
+        assert done.is_done, (done.err, (tmp_path / "agent.log").read_text()[-3000:])
         served = json_lines(truth)
         ran = agent_profiler(
             "run", "scenarios/mine.yaml", "-n", "4", "--warmup", "0", "--out", "run", "-q",

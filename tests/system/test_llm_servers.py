@@ -150,7 +150,7 @@ class Proxy:
         before = len(json_lines(self.truth)) if self.truth.exists() else 0
         arguments = ("run", "cities.yaml", "--out", "run", "-q")
         done = agent_profiler(*arguments, cwd=folder, PROXY_KEY=key or self.key)
-        assert done.code == 0, (done.err, self.log.read_text()[-3000:])
+        assert done.is_done, (done.err, self.log.read_text()[-3000:])
         served = json_lines(self.truth)[before:] if self.truth.exists() else []
         return Ran(folder / "run", way, served)
 

@@ -24,7 +24,7 @@ def behind_the_gateway(tmp_path_factory) -> Path:
     done = agent_profiler(
         "run", "airline", "--sessions", 6, "--users", 6, "--warmup", 2, *options, cwd=folder
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     return folder / "run"
 
 
@@ -130,7 +130,7 @@ def test_an_agent_without_spans_is_explained(tmp_path):
         *("-n", 12, "--warmup", 2, "-o", "run", "-q"),
         cwd=tmp_path,
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     (note,) = events(tmp_path / "run", "observer_note", "otel")
     assert (note["kind"], note["count"]) == ("no_spans", 14)
     assert "not instrumented" in note["detail"]
@@ -143,7 +143,7 @@ def test_a_gateway_beyond_loopback_works_with_its_token_and_does_not_show_it(tmp
         cwd=tmp_path,
         AGENT_PROFILER_GATEWAY_TOKEN=token,
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     assert "/t/$AGENT_PROFILER_GATEWAY_TOKEN/v1" in done.err
     assert len(events(tmp_path / "run", "llm_call", "gateway")) == 12
     for shown in (done.out, done.err, *(f.read_text() for f in (tmp_path / "run").iterdir())):

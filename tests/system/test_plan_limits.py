@@ -140,7 +140,7 @@ def measure(folder: Path) -> dict[str, Any]:
     write_workload(folder)
     options = ("--users", 4, "-n", 200, "--mock-speed", 50, "-q", "--out", "measured")
     done = agent_profiler("run", "w.yaml", *options, cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     return load_json(folder / "measured" / "profile.json")
 
 
@@ -152,7 +152,7 @@ def plan(folder: Path, limit: str) -> list[dict[str, Any]]:
         *("--accept-untrusted", "--draws", 0, "-q"),
         cwd=folder,
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     scales: list[dict[str, Any]] = load_json(folder / "plan" / "plan.json")["scales"]
     assert [scale["factor"] for scale in scales] == [*FACTORS]
     return scales

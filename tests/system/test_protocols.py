@@ -206,7 +206,7 @@ def profile_of(
         text = WORKLOAD.format(url=url, protocol=protocol, stream=str(stream).lower(), more=more)
         (folder / "w.yaml").write_text(text)
         done = agent_profiler("run", "w.yaml", "-q", "--out", "run", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     profile = load_json(folder / "run" / "profile.json")
     assert profile["sample"]["succeeded"] == len(served.requests) == SESSIONS * TURNS
     return profile

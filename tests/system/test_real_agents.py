@@ -120,7 +120,7 @@ def watched(request, tmp_path_factory) -> Scene:
     folder = tmp_path_factory.mktemp(request.param)
     with scene(folder, request.param, traced=True) as made:
         done = made.run(f"{{users: 3, sessions: {SESSIONS}, warmup: {WARMUP}}}")
-        assert done.code == 0, (done.err, (folder / "agent.log").read_text()[-3000:])
+        assert done.is_done, (done.err, (folder / "agent.log").read_text()[-3000:])
     return made
 
 
@@ -224,7 +224,7 @@ def untraced(request, tmp_path_factory) -> Iterator[Scene]:
 def test_twelve_at_once_without_traces_are_told_apart_by_what_they_say(untraced):
     made = untraced
     done = made.run("{users: 12, sessions: 12, warmup: 0}")
-    assert done.code == 0, (done.err, (made.folder / "agent.log").read_text()[-3000:])
+    assert done.is_done, (done.err, (made.folder / "agent.log").read_text()[-3000:])
     calls = made.events("llm_call", "gateway")
     assert Counter(call["attribution"] for call in calls).keys() <= {"tool_chain", "user_text"}
     of_trace = Counter(call["trace_id"] for call in calls)
@@ -244,7 +244,7 @@ def test_those_who_say_the_same_are_not_guessed(untraced):
     made = untraced
     turn = "turns: [{user: 'How is the weather in Oslo? Then note that I like it.'}]"
     done = made.run("{users: 12, sessions: 12, warmup: 0}", turn)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     calls = made.events("llm_call", "gateway")
     assert len(calls) == len(made.served)
     ambiguous = [call for call in calls if call["attribution"] == "ambiguous"]

@@ -43,12 +43,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tmp_path / "comparison.json").write_bytes(dump_comparison(found))
     for path in (run, tmp_path / "plan.json", tmp_path / "comparison.json"):
         done = agent_profiler("report", path, "--html", cwd=tmp_path)
-        assert done.code == 0, done.err
+        assert done.is_done, done.err
     (run / "profile.html").rename(tmp_path / "profile.html")
     (tmp_path / "more.json").write_bytes(dump_profile(more))
     runs = (run, *[tmp_path / "more.json"] * 2)
     done = agent_profiler("compare", "--trend", *runs, "--html", "trend.html", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     return tmp_path
 
 

@@ -108,7 +108,7 @@ def test_what_its_workers_did_to_the_end_is_not_done_again(resumed):
     shutil.rmtree(second)
     with no_orphans() as mark:
         done = agent_profiler("run", "--resume", "run", "-q", cwd=resumed.parent, **{MARK: mark})
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     assert (first / "journal.jsonl").read_bytes() == journal
     assert counted(resumed) == ALL
     assert load_json(resumed / "profile.json")["sample"]["interactions"] == SESSIONS * TURNS
@@ -136,5 +136,5 @@ def test_a_shard_that_others_started_is_resumed_as_that_shard(tmp_path, agent):
     )
     assert done.code == 4, done.err
     done = agent_profiler("run", "--resume", "run", "-q", "--max-tokens", "1M", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     assert counted(tmp_path / "run") == Counter({key: 1 for key in ALL if key[0] % 2 == 1})

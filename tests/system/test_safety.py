@@ -26,7 +26,7 @@ def test_a_dry_run_connects_to_nobody_and_writes_nothing(tmp_path):
             *("--max-cost", "$5", "--price-input", 2, "--price-output", 8, "--ramp-up", "2s"),
             cwd=tmp_path,
         )
-        assert done.code == 0, done.err
+        assert done.is_done, done.err
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -59,7 +59,7 @@ def test_every_request_of_a_run_names_it(tmp_path):
             "scenarios: [{name: a, turns: [{user: hello}]}]\n"
         )
         done = agent_profiler("run", file, "-q", "--out", "run", cwd=tmp_path)
-        assert done.code == 0, done.err
+        assert done.is_done, done.err
         run_id = json_lines(tmp_path / "run/journal.jsonl")[0]["run_id"]
         assert {one["x-load-test"] for one in heard} == {f"agent-profiler run={run_id}"}
         assert {one["user-agent"].partition("/")[0] for one in heard} == {"agent-profiler"}
@@ -94,7 +94,7 @@ def test_a_target_that_asks_for_a_second_gets_it_and_the_profile_says_so(tmp_pat
             *("--url", url, "--users", 1, "-n", 30, "--error-limit", 0.9, "--out", "run"),
             cwd=tmp_path,
         )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     assert len(heard) == 30
     journal = json_lines(tmp_path / "run/journal.jsonl")
     (pause,) = [event for event in journal if event["event"] == "backoff"]

@@ -19,7 +19,7 @@ USER_MESSAGE = 4
 
 def imported(folder, kind, file, *options, speed=SPEED):
     done = agent_profiler("import", kind, file, "-o", "x.yaml", *options, cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     workload = folder / "x.yaml"
     text, times = re.subn(r"speed: 1 ", f"speed: {speed} ", workload.read_text())
     assert times == 1

@@ -108,7 +108,7 @@ class Replayed:
         url = f"{self._agent.url}/{self.protocol}"
         options = ["--url", url, "--out", name, "-q"]
         done = agent_profiler("run", f"{name}.yaml", *options, cwd=folder)
-        assert done.code == 0, (done.err, self._agent.log.read_text()[-3000:])
+        assert done.is_done, (done.err, self._agent.log.read_text()[-3000:])
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [event for event in self.journal if event["event"] == name]

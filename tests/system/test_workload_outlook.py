@@ -17,7 +17,7 @@ SPEED = 10
 
 def outlook(folder, *arguments):
     done = agent_profiler("workload", *arguments, "--json", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     return orjson.loads(done.out)
 
 
@@ -82,7 +82,7 @@ def test_whole_sessions_are_those_that_are_sent(tmp_path, arguments):
 def test_a_trace_is_shown_as_it_is_replayed_and_is_alike_to_itself(tmp_path):
     trace = TRACES / "mooncake-conversation-60.jsonl"
     done = agent_profiler("import", "mooncake", trace, "-o", "x.yaml", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     workload = tmp_path / "x.yaml"
     workload.write_text(workload.read_text().replace("speed: 1 ", f"speed: {SPEED} "))
     found = outlook(tmp_path, "x.yaml", "--against", trace, "--kind", "mooncake")
