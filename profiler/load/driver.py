@@ -49,7 +49,7 @@ _PAUSE_S = 0.002
 _AHEAD = 32
 """Sessions of a trace that are drawn before their time, at most."""
 
-_HUSH_NS = 3_000_000
+_HUSH_NS, _AWAKE_NS = 3_000_000, 1_500_000
 
 
 class SessionSource(Protocol):
@@ -370,6 +370,7 @@ class Driver:
         asyncio.get_running_loop().call_soon(self.recorder.go_on)
         await timer.wait_until(until_ns - _HUSH_NS)
         self.recorder.hold()
+        await timer.wait_until(until_ns, awake_ns=_AWAKE_NS)
 
     async def _rest_of_session(self, live: Live, *, intended_ns: int | None) -> None:
         while await self._interaction(live, intended_ns=intended_ns):

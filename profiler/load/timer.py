@@ -30,8 +30,12 @@ _EXPIRATIONS = 8
 class Timer(Protocol):
     """Wakes one task at a time. `async with` or `close` ends it."""
 
-    async def wait_until(self, due_ns: int) -> None:
-        """Return at the instant, or at once when it has passed, or when woken. May be cancelled."""
+    async def wait_until(self, due_ns: int, *, awake_ns: int = 0) -> None:
+        """Return at the instant, or at once when it has passed, or when woken. May be cancelled.
+
+        `awake_ns` before the instant the core is kept from sleeping: to wake takes it up to a
+        millisecond, on virtual machines above all.
+        """
         ...
 
     def wake(self) -> None:
@@ -54,7 +58,7 @@ class LoopTimer:
         self._spin_ns = spin_ns
         self._waiter: asyncio.Future[bool] | None = None
 
-    async def wait_until(self, due_ns: int) -> None:
+    async def wait_until(self, due_ns: int, *, awake_ns: int = 0) -> None:  # noqa: ARG002 - it is
         """Return at the instant, or at once when it has passed, or when woken."""
         loop = asyncio.get_running_loop()
         is_woken = False
@@ -102,6 +106,7 @@ class TimerFd:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._fired)
         self._waiter: asyncio.Future[None] | None = None
+        self._is_woken = False
         self._spec = _TimerSpec()
 
     def __enter__(self) -> Self:
@@ -122,8 +127,14 @@ class TimerFd:
             os.close(self._fd)
             self._fd = -1
 
-    async def wait_until(self, due_ns: int) -> None:
+    async def wait_until(self, due_ns: int, *, awake_ns: int = 0) -> None:
         """Return at the instant, or at once when it has passed, or when woken. May be cancelled."""
+        self._is_woken = False
+        await self._sleep_until(due_ns - awake_ns)
+        while not self._is_woken and self._clock() < due_ns:  # noqa: ASYNC110 - to stay awake
+            await asyncio.sleep(0)
+
+    async def _sleep_until(self, due_ns: int) -> None:
         if due_ns <= self._clock():
             return
         value = self._spec.it_value
@@ -141,10 +152,14 @@ class TimerFd:
             os.read(self._fd, _EXPIRATIONS)
         except BlockingIOError:
             return  # set anew in the meantime
-        self.wake()
+        self._release()
 
     def wake(self) -> None:
         """Let the wait under way return."""
+        self._is_woken = True
+        self._release()
+
+    def _release(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -29,6 +29,9 @@ async def test_it_never_wakes_early(kind):
             due_ns = monotonic_ns() + gap_ns
             await timer.wait_until(due_ns)
             assert monotonic_ns() >= due_ns
+            due_ns = monotonic_ns() + gap_ns
+            await timer.wait_until(due_ns, awake_ns=2 * MS)
+            assert monotonic_ns() >= due_ns
     finally:
         timer.close()
 
@@ -39,9 +42,11 @@ async def test_an_instant_that_has_passed_is_no_wait(kind):
     timer.close()
 
 
-async def test_a_wait_can_be_cancelled_and_the_timer_used_again(kind):
+@pytest.mark.parametrize("awake_ns", [0, 7200 * 1000 * MS])
+async def test_a_wait_can_be_cancelled_and_the_timer_used_again(kind, awake_ns):
     timer = kind()
-    waiting = asyncio.ensure_future(timer.wait_until(monotonic_ns() + 3600 * 1000 * MS))
+    far_ns = monotonic_ns() + 3600 * 1000 * MS
+    waiting = asyncio.ensure_future(timer.wait_until(far_ns, awake_ns=awake_ns))
     await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -52,11 +57,12 @@ async def test_a_wait_can_be_cancelled_and_the_timer_used_again(kind):
     timer.close()
 
 
-async def test_a_wait_ends_early_when_woken(kind):
+@pytest.mark.parametrize("awake_ns", [0, 7200 * 1000 * MS])
+async def test_a_wait_ends_early_when_woken(kind, awake_ns):
     timer = kind()
     far_ns = monotonic_ns() + 3600 * 1000 * MS
     asyncio.get_running_loop().call_later(0.01, timer.wake)
-    await timer.wait_until(far_ns)
+    await timer.wait_until(far_ns, awake_ns=awake_ns)
     assert monotonic_ns() < far_ns
     timer.wake()  # with nobody waiting: nothing happens
     timer.close()
