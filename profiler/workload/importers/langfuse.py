@@ -16,8 +16,6 @@ from __future__ import annotations
 import marshal
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from profiler.workload.importers import foreign
 from profiler.workload.importers.documents import records
 from profiler.workload.importers.grouping import Groups
@@ -54,19 +52,12 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
             for trace_id, kind, part in _rows(row, line, into):
                 with into.refusing(line):
                     check_depth(data, part)
-                    kept = marshal.dumps((kind, line, data if part is row else part))
-                    traces.add(trace_id.encode(errors="replace"), kept)
+                    traces.add(trace_id.encode(errors="replace"), marshal.dumps((kind, line, part)))
         for key, records_of in traces.groups():
-            parts = [_part(record) for record in records_of]
+            parts = [marshal.loads(record) for record in records_of]  # noqa: S302 - as above
             with into.refusing(min(line for _, line, _ in parts)):
                 _trace(key.decode(errors="replace"), parts, into)
         into.dropped(traces.dropped)
-
-
-def _part(kept: bytes) -> tuple[bytes, int, Row]:
-    """Return what was kept of an object: its own JSON, or a part of it."""
-    kind, line, part = marshal.loads(kept)  # noqa: S302 - written above, where nobody else writes
-    return kind, line, orjson.loads(part) if type(part) is bytes else part
 
 
 def _rows(row: Row, line: int, into: Gathering) -> Iterator[tuple[str, bytes, Row]]:
@@ -97,8 +88,7 @@ def _one(row: Row, line: int, into: Gathering) -> Iterator[tuple[str, bytes, Row
             into.skip(line, NO_TRACE)
     elif isinstance(row_id, str) and row_id and "timestamp" in row:
         inner = _dicts(foreign.parsed(row.get("observations")))
-        alone = "observations" not in row
-        yield row_id, TRACE, row if alone else {k: row[k] for k in row if k != "observations"}
+        yield row_id, TRACE, {key: row[key] for key in row if key != "observations"}
         for observation in inner:
             yield row_id, OBSERVATION, observation
     else:
