@@ -261,7 +261,9 @@ def test_the_first_token_is_seen_in_a_stream_only(ran):
     for event in ran.interactions:
         assert ("first_token_ns" in event) == ran.way.stream
         if ran.way.stream:
-            assert event["first_token_ns"] < event["last_token_ns"] <= event["end_ns"]
+            assert event["first_token_ns"] <= event["last_token_ns"] <= event["end_ns"]
+    if ran.way.stream:  # a harness that was held up reads all of an answer at once
+        assert any(e["first_token_ns"] < e["last_token_ns"] for e in ran.interactions)
 
 
 @pytest.mark.parametrize("stream", [True, False])
