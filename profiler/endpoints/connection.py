@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FIRST_STATUS, _FIRST_FINAL_STATUS, _SWITCHING = 100, 200, 101
 _FIRST_BYTES = 16_384
+"""Of a large request, what is written before others of the same instant begin."""
+
 _SHORTEST_NAME, _LONGEST_NAME = len("content-length"), len("transfer-encoding")
 
 

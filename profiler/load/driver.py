@@ -363,6 +363,7 @@ class Driver:
         """Keep the recorder's thread from counting while the requests of an instant are sent.
 
         Their prompts take it milliseconds each, of a core or of the interpreter that sending needs.
+        Shortly before the instant the core is kept awake as well.
         """
         if self._clock() >= until_ns - _HUSH_NS:
             return  # of the same instant as the last one
