@@ -286,13 +286,14 @@ class TokenCounter:
         if count is None:
             encode = load_encoding(self.encoding_name).encode_ordinary
             # In short pieces: tiktoken makes its list of tokens without letting go of the
-            # interpreter, which for 50,000 tokens keeps the event loop for 1 ms.
+            # interpreter, which for 50,000 tokens keeps the event loop for 1 ms, and looking for
+            # whitespace in all of their text at once 10 ms.
             count = 0
-            for part in _parts(text):
-                for piece in _pieces(part):
+            for piece in _pieces(text):
+                for part in _parts(piece):
                     if count:
                         between()
-                    count += len(encode(piece))
+                    count += len(encode(part))
             self._cache.put(text, count)
         return count
 
