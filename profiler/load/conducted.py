@@ -125,6 +125,8 @@ class Conducted:
     async def _listen(self, lines: Lines, driver: Driver) -> None:
         while (message := await lines.receive()) is not None:
             match message.get("say"):
+                case "clock":
+                    await lines.send({"say": "clock", "wall_ns": time.time_ns()})
                 case "start":
                     self._start_wall_ns = message["wall_ns"]
                     self._go.set()

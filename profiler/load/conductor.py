@@ -37,7 +37,7 @@ START_LEAD_NS = NS_PER_S // 4
 """From the word to the start: time for the word to reach every shard."""
 
 CLOCK_TOLERANCE_NS = NS_PER_S // 2
-"""How far a shard's wall clock may be from ours; the message's way is in it."""
+"""How far a shard's wall clock may be from ours."""
 
 _MOST_WORDS = 16
 
@@ -76,6 +76,7 @@ class Conductor:
         self._gone = [anyio.Event() for _ in range(shards)]
         self._all_ready = anyio.Event()
         self._failed = 0
+        self._asked_ns: dict[int, int] = {}
         self._clock_problem: str | None = None
         self.has_started = False
         self.reason: EndReason | None = None
@@ -204,8 +205,8 @@ class Conductor:
 
     def _hear(self, shard: int, message: dict[str, Any]) -> None:
         match message["say"]:
-            case "ready":
-                self._note_ready(shard, int(message["wall_ns"]))
+            case "ready" | "clock":
+                self._note_clock(shard, int(message["wall_ns"]))
             case "tally":
                 self._note_tally(shard, from_json(message["tally"]))
             case "glimpse":
@@ -218,14 +219,31 @@ class Conductor:
                 tally.phase = Phase.MEASURE  # nobody waits for it to get there
                 self._note_tally(shard, tally)
 
-    def _note_ready(self, shard: int, wall_ns: int) -> None:
-        off_ns = wall_ns - time.time_ns()
-        if abs(off_ns) > CLOCK_TOLERANCE_NS:
-            side = "ahead of" if off_ns > 0 else "behind"
-            self._clock_problem = (
-                f"the clock of shard {shard + 1} is {abs(off_ns) / NS_PER_S:.1f} s {side} this one"
-            )
-            self._all_ready.set()
+    def _note_clock(self, shard: int, wall_ns: int) -> None:
+        """Take what a shard's clock said once it was ready, or once it was asked again.
+
+        A clock that seems behind may be a message that was long on its way: then it is asked, and
+        is behind where it says a time before the question.
+        """
+        now_ns = time.time_ns()
+        asked_ns = self._asked_ns.get(shard)
+        if wall_ns > now_ns + CLOCK_TOLERANCE_NS:
+            self._reject_clock(shard, wall_ns - now_ns, "ahead of")
+        elif wall_ns >= (now_ns if asked_ns is None else asked_ns) - CLOCK_TOLERANCE_NS:
+            self._note_ready(shard)
+        elif asked_ns is None:
+            self._asked_ns[shard] = now_ns
+            self._posts[shard].send_nowait({"say": "clock"})
+        else:
+            self._reject_clock(shard, asked_ns - wall_ns, "behind")
+
+    def _reject_clock(self, shard: int, off_ns: int, side: str) -> None:
+        self._clock_problem = (
+            f"the clock of shard {shard + 1} is {off_ns / NS_PER_S:.1f} s {side} this one"
+        )
+        self._all_ready.set()
+
+    def _note_ready(self, shard: int) -> None:
         self._ready.add(shard)
         if len(self._ready) == self._expected:
             self._all_ready.set()
