@@ -41,6 +41,7 @@ OK = "ok"
 LOST, INVALID = "protocol_error/connection_lost", "protocol_error/invalid_http"
 CUT, TOO_LARGE = "protocol_error/stream_cut", "protocol_error/body_too_large"
 LATE, REFUSED = "timeout/deadline", "connect_error/refused"
+CLOSED_AT_ONCE = "connect_error/connect"  # before a byte of the request was written
 
 BECOMES = {
     # Reset before a byte: sent once more if the connection was a reused one, see `expected`.
@@ -74,7 +75,7 @@ SCHEDULED = """
   - {kind: endless, nth: 200}
 """
 # Unknown to a server that closes its socket: not connected, waiting there, or just taken from it.
-UNSEEN = {REFUSED, LOST, INVALID}
+UNSEEN = {REFUSED, CLOSED_AT_ONCE, LOST, INVALID}
 
 
 def plan() -> str:
