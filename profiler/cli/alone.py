@@ -12,6 +12,7 @@ import anyio
 from profiler.cli.progress import Form, shown
 from profiler.cli.standing import DriverStanding
 from profiler.clock import NS_PER_S, ClockAnchor, monotonic_ns
+from profiler.load.apart import keeping_apart
 from profiler.load.resume import ended_before
 from profiler.load.shard import Hooks, RunEnd, run_shard
 from profiler.load.so_far import SoFar
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from profiler.cli.exporting import Exporter
+    from profiler.cli.mocks import Route
     from profiler.cli.run_options import RunOptions
     from profiler.cli.watching import Ended, Watching
     from profiler.load.driver import Driver
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
 
 
 def run_alone(
-    spec: ShardSpec, options: RunOptions, upstream: str | None, resumption: Resumption | None
+    spec: ShardSpec, options: RunOptions, route: Route, resumption: Resumption | None
 ) -> RunEnd:
-    """Run it all here, until it has ended. `upstream` is where a gateway passes calls on to."""
+    """Run it all here, until it has ended."""
     stability = _stability() if options.until_stable else None
     if stability is not None and resumption is not None:
         judge = _feeder(stability, None)
@@ -48,8 +50,9 @@ def run_alone(
     hooks = Hooks(
         on_interaction=feed,
         is_stable=(lambda: True) if stability is None else lambda: not stability.unstable(),
+        before_instant=keeping_apart(route.mock_pids),
     )
-    watching = _watching(options, upstream, feed, _seen_by(so_far, options.meter), exporter)
+    watching = _watching(options, route.upstream, feed, _seen_by(so_far, options.meter), exporter)
     if watching is not None:
         hooks = replace(hooks, on_start=watching.began, on_interaction=watching.ended)
     end = run_shard(

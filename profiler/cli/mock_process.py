@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -45,7 +46,7 @@ def mock_agent(
     llm_url: str | None = None,
     faults: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Start `agent-profiler mock agent`, yield what it announced (its URLs), stop it.
+    """Start `agent-profiler mock agent`, yield what it announced (its URLs) and its `pid`, stop it.
 
     With `llm_url` it calls that LLM, else one of its own. `faults` is a fault plan. It ends by
     itself when its standard input closes: it does not outlive us, however we end. What it complains
@@ -107,12 +108,24 @@ def _mock(kind: str, options: Sequence[str], log: Path, fix: str) -> Iterator[di
             stderr=complaints,
             start_new_session=True,
         )
+        _let_drivers_finish(process.pid)
     try:
-        yield _announcement(process, kind, log, fix)
+        yield {**_announcement(process, kind, log, fix), "pid": process.pid}
     finally:
         _stop(process)
         if log.stat().st_size == 0:
             log.unlink()
+
+
+def _let_drivers_finish(pid: int) -> None:
+    """Keep a process from interrupting another of this machine whenever it has something to do.
+
+    It gets its share of the cores as before. Else the mock runs on the driver's core as soon as it
+    is sent the first of several requests, and the others are sent a millisecond later: nothing that
+    a target on a machine of its own would do. See sched(7) on SCHED_BATCH; other systems have none.
+    """
+    with suppress(AttributeError, OSError):
+        os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _announcement(

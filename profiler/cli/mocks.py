@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from profiler.cli.files import LLM_TRUTH_NAME, MOCK_LLM_LOG_NAME, MOCK_LOG_NAME, TRUTH_NAME
 from profiler.errors import UsageError
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from profiler.workload.model import Workload
 
 
+class Route(NamedTuple):
+    """Where a run goes: the target's URL, the gateway's upstream, the mocks that are started."""
+
+    url: str
+    upstream: str | None = None
+    mock_pids: tuple[int, ...] = ()
+
+
 def check_mocks(options: RunOptions) -> None:
     """Raise `UsageError` for a mock or its faults that cannot be, before anything is made."""
     _check_faults(options)
@@ -25,16 +33,20 @@ def check_mocks(options: RunOptions) -> None:
         mock_path(options.workload.target.protocol)
 
 
-def start_mocks(options: RunOptions, run_dir: Path, mocks: ExitStack) -> tuple[str, str | None]:
-    """Start the mocks that the run needs; return the target's URL and the gateway's upstream."""
+def start_mocks(options: RunOptions, run_dir: Path, mocks: ExitStack) -> Route:
+    """Start the mocks that the run needs; return where it goes."""
     workload, observing = options.workload, options.observing
     url, upstream = workload.target.url, observing.upstream
+    pids: list[int] = []
     if url is None and observing.gateway is not None and upstream is None:
-        upstream = mocks.enter_context(_mock_llm(options, run_dir))["llm"]
+        announced = mocks.enter_context(_mock_llm(options, run_dir))
+        upstream = announced["llm"]
+        pids.append(announced["pid"])
     if url is None:
         announced = mocks.enter_context(_mock(options, run_dir))
         url = _mock_url(workload, announced)
-    return url, upstream
+        pids.append(announced["pid"])
+    return Route(url, upstream, tuple(pids))
 
 
 def _check_faults(options: RunOptions) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from profiler.cli.crew import Crew
+    from profiler.cli.mocks import Route
     from profiler.cli.run_options import RunOptions
     from profiler.load.shard import Resumption, RunEnd
 
@@ -58,9 +59,9 @@ def _execute(options: RunOptions) -> int:
             options.events.say(
                 "started", run_dir=str(run_dir), workload=workload.name, argv=options.argv
             )
-        url, upstream = start_mocks(options, run_dir, mocks)
-        ended = _run(options, url, run_dir, crew, upstream, resumption)
-    return conclude(options, ended, url, run_dir)
+        route = start_mocks(options, run_dir, mocks)
+        ended = _run(options, route, run_dir, crew, resumption)
+    return conclude(options, ended, route.url, run_dir)
 
 
 def _place(
@@ -95,19 +96,18 @@ def _note_fewer(options: RunOptions, crew: Crew | None) -> None:
 
 def _run(
     options: RunOptions,
-    url: str,
+    route: Route,
     run_dir: Path,
     crew: Crew | None,
-    upstream: str | None,
     resumption: Resumption | SplitResumption | None = None,
 ) -> RunEnd:
     run_id = run_dir.name if options.out is None else f"{run_dir.name}-{uuid4().hex[:8]}"
     if options.resume is not None:
         run_id = manifest_of(options.resume).run_id
-    mock = {"speed": options.mock_speed, "address": url}
+    mock = {"speed": options.mock_speed, "address": route.url}
     spec = ShardSpec(
         workload=options.workload,
-        url=url,
+        url=route.url,
         run_id=run_id,
         argv=options.argv,
         journal=run_dir / JOURNAL_NAME,
@@ -132,4 +132,4 @@ def _run(
             spec, crew, run_dir, start_wall_ns=start_wall_ns, show=show, reached=reached
         )
     one = None if isinstance(resumption, SplitResumption) else resumption
-    return run_alone(spec, options, upstream, one)
+    return run_alone(spec, options, route, one)

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from profiler.endpoints.stamps import Stamps
 
 _FIRST_STATUS, _FIRST_FINAL_STATUS, _SWITCHING = 100, 200, 101
-_FIRST_BYTES = 16_384
-"""Of a large request, what is written before others of the same instant begin."""
-
 _SHORTEST_NAME, _LONGEST_NAME = len("content-length"), len("transfer-encoding")
 
 
@@ -185,14 +182,14 @@ class Connection(asyncio.Protocol):
         head_only: bool = False,
         closes: bool = False,
         uploading: bool = False,
-        shares: bool = False,
+        rest: memoryview | None = None,
         max_body_bytes: int | None = None,
     ) -> None:
         """Write a request and expect its response. Only in IDLE.
 
         `uploading`: `data` is only the beginning, `write` and `finish_upload` bring the rest.
-        `shares`: of a large request only the beginning is written now, and the rest when the event
-        loop has come to all that is to begin as well.
+        `rest`: what comes after `data` is written when the event loop has come to all that is to
+        begin as well.
         """
         transport = self._transport
         assert self.state is _IDLE  # noqa: S101 - an invariant, not input
@@ -208,11 +205,10 @@ class Connection(asyncio.Protocol):
         stamps.connection_id = self.number
         stamps.reused = self._served > 0
         self._served += 1
-        if shares and len(data) > _FIRST_BYTES and not uploading:
-            self._rest = memoryview(data)[_FIRST_BYTES:]
+        if rest is not None:
+            self._rest = rest
             self._writable = self._loop.create_future()
             self._loop.call_soon(self._write_rest, receiver)
-            data = data[:_FIRST_BYTES]
         transport.write(data)
         stamps.sent_ns = self._clock()
 

@@ -63,8 +63,12 @@ class RequestHead:
 
     def message(self, body: bytes, lines: bytes = b"") -> bytes:
         """Return a whole request with `body`; `lines` are from `header_lines`."""
-        if body or self.method in ALWAYS_SAY_LENGTH:
-            return b"%bcontent-length: %d\r\n%b\r\n%b" % (self.prefix, len(body), lines, body)
+        return self.before(len(body), lines) + body
+
+    def before(self, length: int, lines: bytes = b"") -> bytes:
+        """Return what comes before a body of `length` bytes."""
+        if length or self.method in ALWAYS_SAY_LENGTH:
+            return b"%bcontent-length: %d\r\n%b\r\n" % (self.prefix, length, lines)
         return b"%b%b\r\n" % (self.prefix, lines)
 
 

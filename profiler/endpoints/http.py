@@ -9,7 +9,7 @@ HTTP/2.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, assert_never
@@ -47,11 +47,29 @@ _OK_UNTIL = 300
 _NO_REPLY = Reply()
 
 
+@dataclass(slots=True, kw_only=True)
+class Message:
+    """One user message, all but sent. `lines`: its own headers, as they go on the wire."""
+
+    dialogue: Dialogue
+    user: str
+    headers: Mapping[str, str]
+    outgoing: Outgoing
+    lines: bytes
+
+    @classmethod
+    def of(cls, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Message:
+        """Make it: so that it can be sent at an instant, and making it delays no other."""
+        outgoing = dialogue.request(user)
+        lines = header_lines((*outgoing.session_headers.items(), *headers.items()))
+        return cls(dialogue=dialogue, user=user, headers=headers, outgoing=outgoing, lines=lines)
+
+
 class Caller(Protocol):
     """Performs exchanges with one target."""
 
-    async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
-        """Send one user message and read the whole answer. Raises only on cancellation."""
+    async def call(self, message: Message) -> Exchange:
+        """Send a message and read the whole answer. Raises only on cancellation."""
         ...
 
     async def aclose(self) -> None:
@@ -59,11 +77,10 @@ class Caller(Protocol):
         ...
 
 
-async def _opened(
-    caller: Caller, opening: Dialogue, user: str, headers: Mapping[str, str]
-) -> Exchange | None:
+async def _opened(caller: Caller, opening: Dialogue, message: Message) -> Exchange | None:
     """Open a session; what kept it from being opened is the exchange that is returned."""
-    exchange = await caller.call(opening, user, headers)
+    user = message.user
+    exchange = await caller.call(Message.of(opening, user, message.headers))
     if exchange.outcome is not Outcome.OK:
         return replace(exchange, error_kind=f"setup_{exchange.error_kind}")
     opening.accept(user, exchange.reply)
@@ -168,19 +185,19 @@ class LeanCaller:
         """Close every connection."""
         await self._transport.aclose()
 
-    async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
-        """Send one user message and read the whole answer. Raises only on cancellation."""
-        outgoing = dialogue.request(user)
+    async def call(self, message: Message) -> Exchange:
+        """Send a message and read the whole answer. Raises only on cancellation."""
         opened_ns: int | None = None
-        if outgoing.opening is not None:
-            failed = await _opened(self, outgoing.opening, user, headers)
+        if message.outgoing.opening is not None:
+            failed = await _opened(self, message.outgoing.opening, message)
             if failed is not None:
                 return failed
-            outgoing, opened_ns = dialogue.request(user), self._clock()
-        attempt = _Attempt(dialogue)
+            message = Message.of(message.dialogue, message.user, message.headers)
+            opened_ns = self._clock()
+        outgoing = message.outgoing
+        attempt = _Attempt(message.dialogue)
         stamps = Stamps()
         failure: tuple[Outcome, str, str] | None = None
-        lines = header_lines((*outgoing.session_headers.items(), *headers.items()))
         destination, head = self._prepare(outgoing)
         send_ns = self._clock()
         try:
@@ -189,7 +206,7 @@ class LeanCaller:
                 head,
                 outgoing.body,
                 attempt,
-                lines=lines,
+                lines=message.lines,
                 timeout_s=self._timeout_s,
                 connect_timeout_s=self._connect_timeout_s,
                 max_body_bytes=self._max_body_bytes,
@@ -269,24 +286,30 @@ class HttpxCaller:
             follow_redirects=False,
         )
 
-    async def call(self, dialogue: Dialogue, user: str, headers: Mapping[str, str]) -> Exchange:
-        """Send one user message and read the whole answer. Raises only on cancellation."""
-        outgoing = dialogue.request(user)
+    async def call(self, message: Message) -> Exchange:
+        """Send a message and read the whole answer. Raises only on cancellation."""
         opened_ns: int | None = None
-        if outgoing.opening is not None:
-            failed = await _opened(self, outgoing.opening, user, headers)
+        if message.outgoing.opening is not None:
+            failed = await _opened(self, message.outgoing.opening, message)
             if failed is not None:
                 return failed
-            outgoing, opened_ns = dialogue.request(user), self._clock()
+            message = Message.of(message.dialogue, message.user, message.headers)
+            opened_ns = self._clock()
+        outgoing = message.outgoing
         client = self._client()
-        attempt = _Attempt(dialogue)
+        attempt = _Attempt(message.dialogue)
         stamps = Stamps()
         failure: tuple[Outcome, str, str] | None = None
         login = login_header(httpx.URL(outgoing.url), outgoing.headers)
         request = client.build_request(
             "POST",
             outgoing.url,
-            headers={**login, **outgoing.headers, **outgoing.session_headers, **headers},
+            headers={
+                **login,
+                **outgoing.headers,
+                **outgoing.session_headers,
+                **message.headers,
+            },
             content=outgoing.body,
         )
         send_ns = self._clock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from profiler.endpoints.body import Body
-from profiler.endpoints.http import caller_for, transport_for
+from profiler.endpoints.http import Message, caller_for, transport_for
 from profiler.endpoints.select import endpoint_for
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def interact(
     answer = Answer()
     try:
         dialogue = _Keeping(endpoint_for(target, url).begin(session_id), answer)
-        return await caller.call(dialogue, message, {}), answer
+        return await caller.call(Message.of(dialogue, message, {})), answer
     finally:
         await caller.aclose()
 

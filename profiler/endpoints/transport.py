@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 KEEPALIVE_EXPIRY_S = 60.0
 RETRY_WINDOW_S = 1.0
+_FIRST_BYTES = 16_384
+"""Of a large body, what is written before others of the same instant begin."""
 
 
 class Sink(Protocol):
@@ -199,7 +201,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
             max_body_bytes = self._limits.max_body_bytes
         if stamps is None:
             stamps = Stamps()
-        data = head.message(body, lines)
+        data, rest = _divided(head, body, lines)
         connection = self.pool.take(destination.origin, started_ns)
         try:
             while True:
@@ -219,7 +221,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                     data,
                     head_only=head.expects_no_body,
                     closes=head.closes,
-                    shares=True,
+                    rest=rest,
                     max_body_bytes=max_body_bytes,
                 )
                 if deadline_ns is not None:
@@ -293,6 +295,14 @@ class LeanTransport(httpx.AsyncBaseTransport):
         except httpx.RequestError as exc:
             exc.request = request
             raise
+
+
+def _divided(head: RequestHead, body: bytes, lines: bytes) -> tuple[bytes, memoryview | None]:
+    """Return what of a request is written at once, and what a large one has beside."""
+    if len(body) <= _FIRST_BYTES:
+        return head.message(body, lines), None
+    whole = memoryview(body)
+    return head.before(len(body), lines) + whole[:_FIRST_BYTES], whole[_FIRST_BYTES:]
 
 
 def tls_context(

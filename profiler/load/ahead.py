@@ -1,32 +1,71 @@
-"""Requests that are made before their time, so that making them delays no other's."""
+"""Sessions that have all but begun: what makes their first message delays no other's."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from profiler.endpoints.exchange import Dialogue, Outgoing, Reader, Reply
+    from collections.abc import Callable
+
+    from profiler.load.live import Live
 
 
-class Prepared:
-    """A dialogue whose first request is made already: a body of 100 kB takes 0.1 ms."""
+@dataclass(slots=True, kw_only=True)
+class Standby:
+    """An arrival's session. Where a task of its own waits for the word already, it is `waiting`."""
 
-    def __init__(self, dialogue: Dialogue, user: str) -> None:
-        self._dialogue = dialogue
-        self._user = user
-        self._outgoing: Outgoing | None = dialogue.request(user)
+    live: Live
+    _word: asyncio.Future[bool] | None = field(default=None, repr=False)
 
-    def request(self, user: str) -> Outgoing:
-        """Return the request that asks for the answer to `user`."""
-        outgoing, self._outgoing = self._outgoing, None
-        if outgoing is not None and user == self._user:
-            return outgoing
-        return self._dialogue.request(user)
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a task waits for the word."""
+        return self._word is not None
 
-    def reader(self, *, status: int, content_type: str) -> Reader:
-        """Return what reads the response."""
-        return self._dialogue.reader(status=status, content_type=content_type)
+    def wait(self) -> asyncio.Future[bool]:
+        """Return what tells the task whether it may begin. Call it on the event loop."""
+        self._word = asyncio.get_running_loop().create_future()
+        return self._word
 
-    def accept(self, user: str, reply: Reply) -> None:
-        """Add the turn to the conversation."""
-        self._dialogue.accept(user, reply)
+    def let(self, *, begin: bool) -> None:
+        """Give the word; nothing where none is waited for."""
+        if self._word is not None and not self._word.done():
+            self._word.set_result(begin)
+
+
+class Line:
+    """The sessions whose arrivals are next. `take` gives one more, None where there is none."""
+
+    def __init__(self, take: Callable[[], Live | None]) -> None:
+        self._take = take
+        self._standing: deque[Standby] = deque()
+
+    def first(self) -> Standby | None:
+        """Return the first in line, None where no more come. It stays."""
+        if not self._standing:
+            self._grow()
+        return self._standing[0] if self._standing else None
+
+    def fill(self, count: int, *, while_true: Callable[[], bool]) -> list[Standby]:
+        """Have up to `count` stand in line; return all who do."""
+        while len(self._standing) < count and while_true() and self._grow():
+            pass
+        return list(self._standing)
+
+    def leave(self) -> None:
+        """Let the first go."""
+        self._standing.popleft()
+
+    def dismiss(self) -> None:
+        """Tell all who stand in line that their arrival does not come."""
+        while self._standing:
+            self._standing.popleft().let(begin=False)
+
+    def _grow(self) -> bool:
+        live = self._take()
+        if live is not None:
+            self._standing.append(Standby(live=live))
+        return live is not None

@@ -10,26 +10,26 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from itertools import dropwhile, islice
-from typing import TYPE_CHECKING, Protocol
+from itertools import dropwhile, groupby, islice
+from typing import TYPE_CHECKING
 
 import anyio
 
 from profiler.clock import NS_PER_S, monotonic_ns
 from profiler.endpoints.exchange import Exchange, Reply
 from profiler.endpoints.retry_after import PUSHED_BACK
-from profiler.load.ahead import Prepared
+from profiler.load.ahead import Line
 from profiler.load.backing_off import BackingOff
 from profiler.load.budget import Budget, Limits
-from profiler.load.live import ANSWERED, Live, as_judged, identification
+from profiler.load.composing import Composer
+from profiler.load.ledger import Ledger
 from profiler.load.plan import ArrivalsOf, ClosedLoop, LoadPlan, OpenLoop
 from profiler.load.schedule import Trace, offsets_ns, rest_of_trace
+from profiler.load.supply import Supply
 from profiler.load.timer import make_timer
 from profiler.load.watch import Watch
 from profiler.measure.reached import NOTHING_REACHED
 from profiler.measure.records import PHASES, Began, EndReason, Interaction, Outcome, Phase
-from profiler.observers.response import records_in
-from profiler.workload.marker import marker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,36 +37,35 @@ if TYPE_CHECKING:
     from profiler.clock import MonotonicNs
     from profiler.endpoints.exchange import Endpoint
     from profiler.endpoints.http import Caller
+    from profiler.load.live import Live
     from profiler.load.recorder import Recorder
+    from profiler.load.supply import SessionSource
     from profiler.load.timer import Timer
     from profiler.measure.reached import Reached
     from profiler.measure.records import Record
-    from profiler.workload.sessions import SessionPlan, TurnPlan
 
 _LEAD_NS = 20_000_000
 _TRACE_LEAD_NS = 250_000_000
-_PAUSE_S = 0.002
-_AHEAD = 32
-"""Sessions of a trace that are drawn before their time, at most."""
+_HUSH_NS, _AWAKE_NS = 12_000_000, 1_500_000
+"""How long before an instant others keep still, and from when on the driver is awake.
 
-_HUSH_NS, _AWAKE_NS = 3_000_000, 1_500_000
+A core that others use is given up after slices of 3 to 4 ms: who asks early has it in time.
+"""
+_HUSHED_OF = 4
+"""Between instants that are close to each other it is still for one part of so many."""
 
-
-class SessionSource(Protocol):
-    """Where sessions come from: a pure function of the index."""
-
-    def session(self, index: int) -> SessionPlan:
-        """Return session `index`."""
-        ...
+_SAME_NS = 500_000
+"""Instants that are no further apart are one."""
 
 
 class Driver:
     """Runs a load plan against one endpoint. One use only.
 
-    `on_start` is told trace id, text and session id of each interaction that is about to be sent,
-    `on_interaction` of each that ended, cancelled ones included, and `on_texts` of each with what
-    was said (None: no answer was read). `spent_out` says why nothing more may be spent. What
-    `reached` has of the plan is not done again.
+    `before_instant` is called a little before requests of a trace are due. `on_start` is told trace
+    id, text and session id of each interaction that is about to be sent, `on_interaction` of each
+    that ended, cancelled ones included, and `on_texts` of each with what was said (None: no answer
+    was read). `spent_out` says why nothing more may be spent. What `reached` has of the plan is not
+    done again.
     """
 
     def __init__(
@@ -79,6 +78,7 @@ class Driver:
         measured: SessionSource,
         warmup: SessionSource,
         is_stable: Callable[[], bool] = lambda: True,
+        before_instant: Callable[[], None] = lambda: None,
         on_start: Callable[[str, str, str], None] = lambda *_: None,
         on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None,
         on_texts: Callable[[Interaction, str, str | None], None] | None = None,
@@ -93,9 +93,9 @@ class Driver:
         self.recorder = recorder
         self._sources = {Phase.WARMUP: warmup, Phase.MEASURE: measured}
         self._is_stable = is_stable
+        self._before_instant = before_instant
         self._on_start = on_start
-        self._on_interaction = on_interaction
-        self._on_texts = on_texts
+        self._ledger = Ledger(recorder, on_interaction=on_interaction, on_texts=on_texts)
         self._spent_out = spent_out
         self.backing_off = BackingOff() if plan.backs_off else None
         self._clock = clock
@@ -103,14 +103,13 @@ class Driver:
         self._stopped: tuple[EndReason, str | None] | None = None
         self._winding_up: tuple[EndReason, str | None] | None = None
         self._began_ns = 0
-        self._ids = random.Random()  # the system's randomness: two runs never share an id
+        self._composer = Composer()
         self._arrived = 0
-        self._drawn: deque[Live] = deque()
-        self._gaps: dict[int, int] = {}
         self._timer: Timer | None = None
         self.watch = Watch(clock)
         self.phase = Phase.WARMUP
         self.budget = Budget(Limits())
+        self._supply = self._supply_of(self.phase)
         self._closed = anyio.Event()
 
     def stop(self, reason: EndReason = EndReason.INTERRUPTED) -> None:
@@ -162,9 +161,8 @@ class Driver:
         before = self._reached.phases[phase]
         self.budget.sessions, self.budget.sent = len(before.finished), before.sent
         self.budget.before = before.sent
-        self._gaps = dict(enumerate(before.finished.gaps(), len(before.finished)))
+        self._supply = self._supply_of(phase)
         self._closed = anyio.Event()
-        self._drawn.clear()
         with anyio.CancelScope() as self._stop_scope:
             async with anyio.create_task_group() as tasks:
                 timer = anyio.CancelScope()
@@ -178,6 +176,18 @@ class Driver:
                         await self._open_loop(loop)
                 timer.cancel()
         return self._how_it_ended()
+
+    def _supply_of(self, phase: Phase) -> Supply:
+        finished = self._reached.phases[phase].finished
+        return Supply(
+            self._sources[phase],
+            endpoint=self._endpoint,
+            composer=self._composer,
+            phase=phase,
+            share=self._plan.share,
+            # Sessions that were cut off come first.
+            instead=dict(enumerate(finished.gaps(), len(finished))),
+        )
 
     def _how_it_ended(self) -> tuple[EndReason, str | None]:
         if self._stopped is not None:
@@ -215,8 +225,8 @@ class Driver:
 
     async def _user(self, begin_ns: int) -> None:
         await self._sleep_until(begin_ns)
-        while (index := self.budget.take_session()) is not None:
-            await self._rest_of_session(self._begin(index), intended_ns=None)
+        while (live := self._next_session()) is not None:
+            await self._rest_of_session(live, intended_ns=None)
 
     # Open loop
 
@@ -267,6 +277,14 @@ class Driver:
             intended_ns = None if intended_ns is None else max(intended_ns, until_ns)
         return intended_ns
 
+    async def _is_over(self) -> bool:
+        """Say whether nothing more is sent, once all that was let begin has begun.
+
+        One that arrived at the same instant may be the last.
+        """
+        await asyncio.sleep(0)
+        return self.budget.is_closed
+
     def _drop(self) -> None:
         if self.phase is Phase.MEASURE:
             self.watch.dropped += 1
@@ -274,27 +292,68 @@ class Driver:
     async def _arriving_sessions(
         self, loop: OpenLoop, schedule: Iterator[int], timer: Timer, tasks: anyio.abc.TaskGroup
     ) -> None:
-        live: Live | None = None
-        for intended_ns in schedule:
-            if live is None:  # drawn before its time, so that drawing delays nothing
-                index = self.budget.take_session()
-                if index is None:
+        line = Line(self._next_session)
+        try:
+            for intended_ns, arrivals in groupby(schedule):
+                count, awake_ns = sum(1 for _ in arrivals), 0
+                first = line.first()  # drawn before its time: that delays nothing
+                if first is None:
                     return
-                live = self._begin(index)
-            if live.plan.is_of_arrival:
-                await self._draw_ahead(intended_ns)
-                await self._hush(intended_ns, timer)
-            await timer.wait_until(intended_ns)
-            if self.budget.is_closed:
-                return
-            if self._is_full(loop) or self._is_backing_off():
-                self._drop()
-                if live.plan.is_of_arrival:
-                    live = None
-                continue
-            self._arrived += 1
-            tasks.start_soon(self._arrived_session, live, intended_ns)
-            live = None
+                if first.live.plan.is_of_arrival:
+                    await self._prepare(line, count, intended_ns, timer, tasks)
+                    awake_ns = _AWAKE_NS
+                await timer.wait_until(intended_ns, awake_ns=awake_ns)
+                for _ in range(count):
+                    first = line.first()
+                    if first is None or self.budget.is_closed:
+                        return
+                    is_dropped = self._is_full(loop) or self._is_backing_off()
+                    if is_dropped:
+                        stays = not first.live.plan.is_of_arrival
+                        if stays and await self._is_over():
+                            return
+                        self._drop()
+                        if stays:
+                            continue
+                    line.leave()
+                    self._arrived += not is_dropped
+                    if first.is_waiting:
+                        first.let(begin=not is_dropped)
+                    elif not is_dropped:
+                        tasks.start_soon(self._arrived_session, first.live, intended_ns)
+        finally:
+            line.dismiss()
+
+    async def _prepare(
+        self,
+        line: Line,
+        count: int,
+        intended_ns: int,
+        timer: Timer,
+        tasks: anyio.abc.TaskGroup,
+    ) -> None:
+        """Let the sessions of an instant all but begin, as far as there is time to draw them.
+
+        A task and its first message cost 0.06 ms: at the instant itself each would delay those
+        behind it.
+        """
+        supply = self._supply
+        await supply.draw_ahead(
+            self.budget.sessions, while_true=lambda: self._clock() < intended_ns - _LEAD_NS
+        )
+        await self._hush(intended_ns, timer)
+        for standby in line.fill(count, while_true=lambda: supply.is_ahead):
+            tasks.start_soon(self._session_on_word, standby.live, intended_ns, standby.wait())
+        if self._clock() < intended_ns - _AWAKE_NS:
+            await timer.wait_until(intended_ns - _AWAKE_NS)
+            self._before_instant()  # from now on the driver stays on its core
+
+    async def _session_on_word(
+        self, live: Live, intended_ns: int, word: asyncio.Future[bool]
+    ) -> None:
+        live.composed = self._composer.compose(live)
+        if await word:
+            await self._arrived_session(live, intended_ns)
 
     async def _arrived_session(self, live: Live, intended_ns: int) -> None:
         try:
@@ -311,16 +370,17 @@ class Driver:
             if self.budget.is_closed:
                 return
             if self._is_full(loop) or self._is_backing_off():
+                if await self._is_over():
+                    return
                 self._drop()
                 continue
             live = _pop_ready(waiting, intended_ns)
             if live is None:
-                index = self.budget.take_session()
-                if index is None:
+                live = self._next_session()
+                if live is None:
                     if not waiting and self.watch.in_flight == 0:
                         return
                     continue
-                live = self._begin(index)
             self._arrived += 1
             tasks.start_soon(self._arrived_interaction, live, intended_ns, waiting)
 
@@ -337,41 +397,22 @@ class Driver:
 
     # Both
 
-    def _begin(self, index: int) -> Live:
-        return self._drawn.popleft() if self._drawn else self._draw(index)
-
-    def _draw(self, index: int) -> Live:
-        share = self._plan.share
-        if self._gaps:  # sessions that were cut off come first
-            index = self._gaps.get(index, index)
-        plan = self._sources[self.phase].session(index * share.count + share.index)
-        return Live(plan, self._endpoint.begin(plan.session_id), self.phase)
-
-    async def _draw_ahead(self, until_ns: int) -> None:
-        """Draw the sessions that come next while there is time: a trace has many at one instant.
-
-        Prompts of thousands of tokens take a millisecond to make. What was just started is sent
-        first, and the loop turns between two.
-        """
-        while len(self._drawn) < _AHEAD and self._clock() < until_ns - _LEAD_NS:
-            await anyio.sleep(_PAUSE_S)
-            live = self._draw(self.budget.sessions + len(self._drawn))
-            live.dialogue = Prepared(live.dialogue, live.plan.turns[0].user)
-            self._drawn.append(live)
+    def _next_session(self) -> Live | None:
+        index = self.budget.take_session()
+        return None if index is None else self._supply.session(index)
 
     async def _hush(self, until_ns: int, timer: Timer) -> None:
         """Keep the recorder's thread from counting while the requests of an instant are sent.
 
         Their prompts take it milliseconds each, of a core or of the interpreter that sending needs.
-        Shortly before the instant the core is kept awake as well.
         """
-        if self._clock() >= until_ns - _HUSH_NS:
-            return  # of the same instant as the last one
+        left_ns = until_ns - self._clock()
+        if left_ns < _SAME_NS:
+            return
         # After what was just started: that is sent in this turn of the event loop.
         asyncio.get_running_loop().call_soon(self.recorder.go_on)
-        await timer.wait_until(until_ns - _HUSH_NS)
+        await timer.wait_until(until_ns - min(_HUSH_NS, left_ns // _HUSHED_OF))
         self.recorder.hold()
-        await timer.wait_until(until_ns, awake_ns=_AWAKE_NS)
 
     async def _rest_of_session(self, live: Live, *, intended_ns: int | None) -> None:
         while await self._interaction(live, intended_ns=intended_ns):
@@ -394,18 +435,15 @@ class Driver:
         self._note_closing()
         if not taken:
             return False
-        turn = live.plan.turns[live.turn]
-        trace_id = f"{self._ids.getrandbits(128):032x}"
-        tag = f"\n{marker_of(trace_id)}" if live.plan.is_tagged else ""
-        live.user = user = turn.user + tag
+        composed = self._composer.compose(live)
+        live.composed = None
+        trace_id, message = composed.trace_id, composed.message
+        live.user = user = message.user
         self._on_start(trace_id, user, live.plan.session_id)
         self.watch.sent += 1
-        span_id = f"{self._ids.getrandbits(64):016x}"
         asked_ns = self._clock()
         try:
-            exchange = await self._caller.call(
-                live.dialogue, user, identification(live.plan, turn, trace_id, span_id)
-            )
+            exchange = await self._caller.call(message)
         except anyio.get_cancelled_exc_class():
             self.watch.ended += 1
             cancelled = Exchange(
@@ -415,10 +453,10 @@ class Driver:
                 end_ns=self._clock(),
                 error_kind="interrupted",
             )
-            self._record(live, turn, trace_id, cancelled, intended_ns)
+            self._record(live, trace_id, cancelled, intended_ns)
             raise
         self.watch.ended += 1
-        outcome = self._record(live, turn, trace_id, exchange, intended_ns)
+        outcome = self._record(live, trace_id, exchange, intended_ns)
         live.turn += 1
         if outcome is not Outcome.OK:
             return False
@@ -426,29 +464,9 @@ class Driver:
         return live.turn < len(live.plan.turns)
 
     def _record(
-        self,
-        live: Live,
-        turn: TurnPlan,
-        trace_id: str,
-        exchange: Exchange,
-        intended_ns: int | None,
+        self, live: Live, trace_id: str, exchange: Exchange, intended_ns: int | None
     ) -> Outcome:
-        ended = as_judged(exchange, turn)
-        said = ended.reply.text if ended.outcome in ANSWERED else None
-        counted = self.recorder.count_now(
-            live.plan.session_id, user=live.user, reply=said, is_last=live.ends_with(ended.outcome)
-        )
-        interaction = live.interaction(
-            ended, trace_id=trace_id, intended_ns=intended_ns, counted=counted
-        )
-        inside = records_in(ended.reply, trace_id)
-        if counted is not None:
-            self.recorder.put(interaction, *inside)
-        else:
-            self.recorder.put_uncounted(interaction, inside, user=live.user, reply=said)
-        self._on_interaction(interaction, inside)
-        if self._on_texts is not None:
-            self._on_texts(interaction, live.user, said)
+        ended = self._ledger.enter(live, exchange, trace_id=trace_id, intended_ns=intended_ns)
         detail = ended.error_kind if ended.error_detail is None else ended.error_detail
         self.budget.ended_with(ended.outcome, detail)
         if self._spent_out is not None and (spent := self._spent_out()) is not None:

@@ -1,11 +1,9 @@
-"""A session under way: how its messages identify themselves, and what comes of each."""
+"""A session under way, and what comes of each of its messages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from profiler.clock import NS_PER_S
 from profiler.measure.records import Interaction, Outcome, Phase
@@ -13,6 +11,7 @@ from profiler.workload.checks import failed_check
 
 if TYPE_CHECKING:
     from profiler.endpoints.exchange import Dialogue, Exchange
+    from profiler.endpoints.http import Message
     from profiler.measure.records import ClientTokens
     from profiler.workload.sessions import SessionPlan, TurnPlan
 
@@ -20,9 +19,20 @@ ANSWERED = frozenset({Outcome.OK, Outcome.CHECK_FAILED})
 _CHECKED = frozenset({Outcome.OK, Outcome.HTTP_4XX, Outcome.HTTP_5XX})
 
 
+@dataclass(slots=True, kw_only=True)
+class Composed:
+    """A message that can be sent, and the trace that it begins."""
+
+    trace_id: str
+    message: Message
+
+
 @dataclass(slots=True)
 class Live:
-    """A session under way: what is said so far, and what comes next. `user`: what was sent last."""
+    """A session under way: what is said so far, and what comes next. `user`: what was sent last.
+
+    `composed`: its next message, where that was made before its time.
+    """
 
     plan: SessionPlan
     dialogue: Dialogue
@@ -30,6 +40,7 @@ class Live:
     turn: int = 0
     ready_ns: int = 0
     user: str = ""
+    composed: Composed | None = None
 
     def ends_with(self, outcome: Outcome) -> bool:
         """Say whether the turn that had this outcome is the session's last."""
@@ -89,25 +100,3 @@ def as_judged(exchange: Exchange, turn: TurnPlan) -> Exchange:
     if failed is None:
         return exchange
     return replace(exchange, outcome=Outcome.CHECK_FAILED, error_kind="check", error_detail=failed)
-
-
-def identification(
-    plan: SessionPlan, turn: TurnPlan, trace_id: str, span_id: str
-) -> dict[str, str]:
-    """Return the headers that let an agent, its traces and its gateway tell interactions apart.
-
-    W3C Trace Context and Baggage, with a parent span of our own, sampled. How long the recorded
-    answer was goes along for agents that can use it, such as the mock.
-    """
-    baggage = f"agent_profiler.session={plan.session_id}"
-    baggage += f",agent_profiler.scenario={_quoted(plan.scenario)}"
-    if plan.conversation is not None:
-        baggage += f",agent_profiler.conversation={_quoted(plan.conversation)}"
-    if turn.output_tokens is not None:
-        baggage += f",agent_profiler.output_tokens={turn.output_tokens}"
-    return {"traceparent": f"00-{trace_id}-{span_id}-01", "baggage": baggage}
-
-
-@lru_cache(maxsize=4096)
-def _quoted(text: str) -> str:
-    return quote(text, safe="")

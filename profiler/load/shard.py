@@ -118,11 +118,15 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What is told of each interaction, and asked whether the numbers are stable."""
+    """What is told of each interaction, and asked whether the numbers are stable.
+
+    `before_instant` is called a little before requests of a trace are due.
+    """
 
     on_start: Callable[[str, str, str], None] = lambda *_: None
     on_interaction: Callable[[Interaction, tuple[Record, ...]], None] = lambda *_: None
     is_stable: Callable[[], bool] = lambda: True
+    before_instant: Callable[[], None] = lambda: None
 
 
 @asynccontextmanager
@@ -201,6 +205,7 @@ def _run(
         measured=sampler(stream="measure"),
         warmup=sampler(stream="warmup"),
         is_stable=hooks.is_stable,
+        before_instant=hooks.before_instant,
         on_start=hooks.on_start,
         on_interaction=_metered(spec, hooks),
         on_texts=None if texts is None else texts.put,

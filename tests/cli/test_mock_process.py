@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +28,23 @@ def test_it_announces_where_it_listens_and_leaves_no_empty_log(tmp_path):
         assert announced["agent"].startswith("http://127.0.0.1:")
         assert announced["llm"].endswith("/v1")
     assert not (tmp_path / "mock.log").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system has no such policy")
+def test_it_does_not_interrupt_who_drives_it(tmp_path, monkeypatch):
+    started = []
+
+    class Noted(subprocess.Popen):
+        def __init__(self, *given, **options):
+            super().__init__(*given, **options)
+            started.append(self.pid)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    with start(tmp_path):
+        threads = Path(f"/proc/{started[0]}/task").iterdir()
+        policies = {os.sched_getscheduler(int(thread.name)) for thread in threads}
+        assert policies == {os.SCHED_BATCH}
+    assert os.sched_getscheduler(0) != os.SCHED_BATCH
 
 
 def test_a_mock_that_cannot_start_says_why(tmp_path):

@@ -23,6 +23,7 @@ from profiler.endpoints.http import (
     Caller,
     HttpxCaller,
     LeanCaller,
+    Message,
     TransportKind,
     caller_for,
     proxy_for,
@@ -57,7 +58,7 @@ async def exchange_with(kind, behaviour, *, stream=True, timeout_s=5.0, **option
 
 async def call(caller: Caller, url: str, *, stream: bool = True) -> Exchange:
     endpoint = OpenAiChat(url=url, model="m", stream=stream, headers={})
-    return await caller.call(endpoint.begin("s"), "Hi", {"traceparent": "00-t"})
+    return await caller.call(Message.of(endpoint.begin("s"), "Hi", {"traceparent": "00-t"}))
 
 
 @pytest.fixture(params=[LeanCaller, HttpxCaller])
@@ -126,7 +127,7 @@ async def test_every_request_says_whose_load_it_is_unless_the_target_says_otherw
     assert b"x-load-test: agent-profiler run=gr%c3%b6%c3%9fe/1\r\n" in seen[0]
     async with hostile(behaviour) as url, aclosing(kind(timeout_s=5, run="r")) as caller:
         own = OpenAiChat(url=url, model="m", stream=False, headers={"X-Load-Test": "mine"})
-        await caller.call(own.begin("s"), "Hi", {})
+        await caller.call(Message.of(own.begin("s"), "Hi", {}))
     assert seen[1].count(b"x-load-test") == 1
     assert b"x-load-test: mine\r\n" in seen[1]
 
@@ -151,7 +152,7 @@ async def test_a_login_in_the_url_is_sent_unless_there_is_an_authorization(
     async with hostile(behaviour) as url, aclosing(kind(timeout_s=5)) as caller:
         with_login = url.replace("://", f"://{login}")
         own = OpenAiChat(url=with_login, model="m", stream=False, headers=headers)
-        await caller.call(own.begin("s"), "Hi", {})
+        await caller.call(Message.of(own.begin("s"), "Hi", {}))
     lines = seen[0].split(b"\r\n")
     found = [line for line in lines if line.lower().startswith(b"authorization:")]
     assert [line.partition(b": ")[2] for line in found] == [sent]
@@ -398,9 +399,9 @@ async def test_a_session_is_opened_before_its_first_message_and_only_then(kind):
 
     async with hostile(behave) as url, aclosing(kind(timeout_s=5)) as caller:
         dialogue = opening_endpoint(url).begin("ours")
-        first = await caller.call(dialogue, "Hi", {"traceparent": "00-t"})
+        first = await caller.call(Message.of(dialogue, "Hi", {"traceparent": "00-t"}))
         dialogue.accept("Hi", first.reply)
-        second = await caller.call(dialogue, "Next", {"traceparent": "00-t"})
+        second = await caller.call(Message.of(dialogue, "Next", {"traceparent": "00-t"}))
     assert (first.outcome, second.outcome) == (Outcome.OK, Outcome.OK)
     assert seen == [
         (b"/sessions", b'{"id":"ours"}'),
@@ -417,7 +418,7 @@ async def test_a_session_that_cannot_be_opened_is_a_failed_interaction(kind):
         await stream.send(whole(b'{"detail":"full"}', "503 Service Unavailable"))
 
     async with hostile(behave) as url, aclosing(kind(timeout_s=5)) as caller:
-        exchange = await caller.call(opening_endpoint(url).begin("ours"), "Hi", {})
+        exchange = await caller.call(Message.of(opening_endpoint(url).begin("ours"), "Hi", {}))
     assert (exchange.outcome, exchange.error_kind) == (Outcome.HTTP_5XX, "setup_http_503")
     assert (exchange.error_detail, exchange.http_status) == ("full", 503)
 

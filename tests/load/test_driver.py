@@ -50,18 +50,17 @@ class FakeTarget:
     def begin(self, session_id):
         return FakeDialogue(session_id)
 
-    async def call(self, dialogue, user, headers):
+    async def call(self, message):
+        dialogue, user = message.dialogue, message.user
         opened_ns = None
         if self.opening_s and not dialogue.said:
             await anyio.sleep(self.opening_s)
             opened_ns = self.clock()
         send_ns = self.clock()
         index = len(self.heard)
-        dialogue.request(user)
-        dialogue = getattr(dialogue, "_dialogue", dialogue)  # one whose request was made ahead
         self.requests += dialogue.requests
         self.heard.append((dialogue.session_id, user, tuple(dialogue.said)))
-        self.headers.append(headers)
+        self.headers.append(message.headers)
         outcome, latency_s, status = Outcome.OK, self.latency_s, 200
         if self.script is not None:
             outcome, latency_s, status = self.script(index)
@@ -196,6 +195,7 @@ def drive(
     is_stable=lambda: True,
     share=WHOLE,
     on_start=lambda *_: None,
+    before_instant=lambda: None,
     reached=NOTHING_REACHED,
     **limits,
 ) -> Ran:
@@ -219,6 +219,7 @@ def drive(
             warmup=FakeSessions(prefix="w"),
             is_stable=is_stable,
             on_start=on_start,
+            before_instant=before_instant,
             clock=clock,
             reached=reached,
         )
@@ -512,17 +513,84 @@ def test_a_trace_is_drawn_ahead_and_each_request_is_made_once():
     assert all(h["baggage"].endswith(",agent_profiler.output_tokens=7") for h in ran.target.headers)
 
 
-def test_nothing_is_counted_while_the_requests_of_an_instant_are_sent():
-    trace = Trace(offsets_ns=(0, 0, 500 * MS, 500 * MS, 501 * MS))
+def test_the_first_messages_of_an_instant_are_made_before_it():
+    trace = Trace(offsets_ns=(0, 500 * MS, 500 * MS, 500 * MS))
     loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
+    made_ns = {}
+
+    class Noting(FakeTarget):
+        def begin(self, session_id):
+            dialogue = super().begin(session_id)
+            request = dialogue.request
+
+            def noted(user):
+                made_ns[user] = self.clock()
+                return request(user)
+
+            dialogue.request = noted
+            return dialogue
+
+    ran = drive(loop, target=Noting(), source=FakeSessions(turns=2, is_of_arrival=True))
+    first, second = ([i for i in ran.measured if i.turn == turn] for turn in (0, 1))
+    assert len(first) == len(second) == 4
+    for interaction in first:
+        assert made_ns[f"m{interaction.session_index}.0"] <= interaction.intended_start_ns - 2 * MS
+        assert interaction.send_ns == interaction.intended_start_ns
+    for interaction in second:  # what is said depends on the answer
+        assert made_ns[f"m{interaction.session_index}.1"] == interaction.send_ns
+
+
+def test_what_stands_by_when_the_run_closes_is_not_sent():
+    trace = Trace(offsets_ns=(0, 500 * MS, 500 * MS, 500 * MS))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
+    source = FakeSessions(turns=1, is_of_arrival=True)
+    # A trace begins 250 ms after its phase: the run is closed a millisecond before the instant.
+    ran = drive(loop, source=source, duration_ns=749 * MS)
+    assert ran.reason is EndReason.DURATION
+    assert [i.session_index for i in ran.measured] == [0]
+    assert ran.driver.watch.sent == ran.driver.watch.ended == 1
+    assert ran.driver.watch.dropped == 0
+
+
+def test_what_stands_by_and_finds_no_room_is_dropped_with_its_session():
+    trace = Trace(offsets_ns=(0, 0, 500 * MS, 500 * MS, 500 * MS, 900 * MS))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1, max_in_flight=2)
     ran = drive(loop, source=FakeSessions(turns=1, is_of_arrival=True))
-    first, second = (ran.measured[0].intended_start_ns + offset for offset in (0, 500 * MS))
-    held = [at for may, at in ran.recorder.counting if not may]
-    assert held == [pytest.approx(at - 3 * MS, abs=MS) for at in (first, second)]
-    for at in held:
+    assert [i.session_index for i in ran.measured] == [0, 1, 2, 3, 5]
+    assert ran.driver.watch.dropped == 1
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3])
+def test_no_more_of_an_instant_is_sent_than_is_asked_for(requests):
+    trace = Trace(offsets_ns=(0, 500 * MS, 500 * MS, 500 * MS))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
+    source = FakeSessions(turns=1, is_of_arrival=True)
+    ran = drive(loop, source=source, requests=requests)
+    assert sorted(i.session_index for i in ran.measured) == list(range(requests))
+    assert ran.reason is EndReason.COMPLETED
+
+
+def test_nothing_is_counted_while_the_requests_of_an_instant_are_sent():
+    at_ms = (0, 0, 500, 500, 500.4, 520.4)  # 0.4 ms later is the same instant
+    trace = Trace(offsets_ns=tuple(round(at * MS) for at in at_ms))
+    loop = OpenLoop(arrivals=trace, arrivals_of=ArrivalsOf.SESSIONS, seed=1)
+    recorder, counting = FakeRecorder(), []
+    ran = drive(
+        loop,
+        source=FakeSessions(turns=1, is_of_arrival=True),
+        recorder=recorder,
+        before_instant=lambda: counting.append(recorder.counting[-1][0]),
+    )
+    instants = (ran.measured[0].intended_start_ns + round(at * MS) for at in (0, 500, 520.4))
+    held = [at for may, at in recorder.counting if not may]
+    # From 12 ms before on, or where the next is near, a quarter of the 20 ms between.
+    expected = [at - lead * MS for at, lead in zip(instants, (12, 12, 5), strict=True)]
+    assert held == [pytest.approx(at, abs=MS) for at in expected]
+    for at, lead in zip(held, (12, 12, 5), strict=True):
         let_go = min(when for may, when in ran.recorder.counting if may and when > at)
-        assert at + 3 * MS - MS <= let_go, "it may count before the requests are sent"
+        assert at + lead * MS - MS <= let_go, "it may count before the requests are sent"
     assert ran.recorder.counting[-1][0]
+    assert counting == [False] * 3
 
 
 def test_a_recorded_trace_is_replayed_to_its_end():

@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from profiler.endpoints.exchange import Exchange
-from profiler.endpoints.http import LeanCaller
+from profiler.endpoints.http import LeanCaller, Message
 from profiler.endpoints.openai_chat import OpenAiChat
 from profiler.measure.records import LlmAttempt, LlmCall
 from profiler.measure.tokens import TokenCounter
@@ -98,7 +98,7 @@ async def calls(base: str) -> dict[str, Exchange]:
             trace_id = f"{number + 1:032x}"
             headers = {"traceparent": f"00-{trace_id}-{number + 1:016x}-01"}
             dialogue = endpoints[number % 2].begin(trace_id)
-            got[trace_id] = await caller.call(dialogue, f"Question {number}", headers)
+            got[trace_id] = await caller.call(Message.of(dialogue, f"Question {number}", headers))
             await anyio.sleep(0.05)
 
     async with anyio.create_task_group() as tasks:
