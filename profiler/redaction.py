@@ -30,19 +30,30 @@ KEYS = re.compile(
     | (?<![\w-])(?:
         (?:sk|pk|rk)[-_][\w-]{16,}          # OpenAI, Anthropic, Stripe
       | gh[pousr]_\w{20,} | github_pat_\w{20,} | glpat-[\w-]{16,} | hf_\w{20,}
-      | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[\w-]{35} | xox[abeprs]-[\w-]{10,}
+      | (?:AKIA|ASIA)[0-9A-Z]{16} | AIza[\w-]{35} | ya29\.[\w-]{20,} | dop_v1_\w{40,}
+      | xox[abeprs]-[\w-]{10,} | xapp-[\w-]{10,} | whsec_\w{16,} | SG\.[\w-]{16,}\.[\w-]{16,}
+      | npm_\w{30,} | pypi-AgE[\w-]{16,} | gsk_\w{20,} | xai-\w{20,} | r8_\w{20,}
       | eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*    # JSON Web Token
     )""",
     re.VERBOSE | re.DOTALL,
 )
 """Keys that are known by their form."""
+_NAMES = r"""(?:(?:api|access|account|private|secret|signing)[_ -]?key|secret|pass(?:word|wd|phrase)
+    |(?:access|auth|refresh|session|id|bearer)[_ -]?token)"""
+_IS = r"""\\*["']?\s*[:=]\s*\\*["']?"""
+"""What stands between a name and a value: in YAML, a shell, JSON, and JSON that is text in JSON."""
 NAMED_KEY = re.compile(
-    r"""(?i:\b(bearer\s+|(?:api[_ -]?key|access[_ -]?token|auth[_ -]?token|secret|password|passwd)
-    ["']?\s*[:=]\s*["']?))(?!\$\{\w+\})([^\s"',;\[]{6,})""",
+    rf"""(?i:(\bbearer\s+ | \bauthorization{_IS}basic\s+ | {_NAMES}{_IS}
+    | (?:\b|_)token{_IS}(?=[\w.~+/-]{{12}})(?=[\w.~+/-]*\d)))    # a token may be a word, too
+    (?!\$\{{\w+\}})((?:[^\s"',;\[\\]|\\(?!["'])){{6,}})""",
     re.VERBOSE,
 )
 """Keys that are called so: group 1 is the name, group 2 the key. `${NAME}` is none."""
-NAMED_KEY_HINT = re.compile(r"(?i)bearer|key|token|secret|passw")
+NAMED_KEY_HINT = re.compile(r"(?i)bearer|authoriz|key|token|secret|pass(?:w|ph)")
+LOGIN = re.compile(r"""(?<=://)[^\s/:@"']*:(?!\$\{\w+\}@)[^\s/@"'\[]+(?=@)""")
+"""The user and the password of a URL. `${NAME}` is none."""
+KEY_NAME = re.compile(rf"(?ix:(?:{_NAMES}|authorization)\Z)")
+"""Names whose values are keys, whatever they look like: of fields, where a value stands alone."""
 
 _known: set[str] = set()
 
@@ -62,6 +73,8 @@ def hidden(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in sorted(_known | _forms(secrets), key=len, reverse=True):
         text = _without_beginning(text.replace(secret, PLACE), secret)
     text = KEYS.sub(PLACE, text)
+    if "://" in text:
+        text = LOGIN.sub(PLACE, text)
     if NAMED_KEY_HINT.search(text):
         text = NAMED_KEY.sub(rf"\1{PLACE}", text)
     return text

@@ -83,6 +83,11 @@ def test_no_secret_is_left_in_any_text(secret, before, after):
         assert secret not in hidden(before + secret + after, [secret]).replace(PLACE, "\0")
 
 
+def test_a_reference_to_a_password_in_a_url_stays():
+    for url in ("https://${USER}:${PASSWORD}@db/app", "https://me:${PASSWORD}@db/app"):
+        assert hidden(f"GET {url}: refused") == f"GET {url}: refused"
+
+
 def test_short_words_stay():
     assert hidden("hello tok", ["tok"]) == "hello tok"
 
@@ -93,6 +98,8 @@ def test_short_words_stay():
         "sk-proj-abcdefghijklmnop1234",
         "Bearer abc.def-ghi",
         "api_key=abcdef123456",
+        "DB_PASSWORD=hunter2",
+        "postgres://me:hunter2@db/app",
         "eyJhbGciOiJI.eyJzdWIiOiIx.c2ln",
     ],
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from profiler.errors import UsageError
-from profiler.redaction import KEYS, NAMED_KEY, NAMED_KEY_HINT
+from profiler.redaction import KEY_NAME, KEYS, LOGIN, NAMED_KEY, NAMED_KEY_HINT
 from profiler.workload.patterns import TooSlowError, compiled, replaced
 
 if TYPE_CHECKING:
@@ -30,16 +30,27 @@ KINDS = {
     OWN: "matches of own patterns",
 }
 
-_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@\w[\w-]*(?:\.[\w-]+)+")
-_DIGITS = re.compile(r"\d{6}|\d[ ()./-]{1,3}\d")
-_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,}(?!\w)")
+_DOMAIN = r"\w[\w-]*(?:\.[\w-]+)*\.[^\W\d_][\w-]+"  # ends in letters: `package@1.2` is no address
+_EMAIL = re.compile(rf"(?<![\w.+%-])[\w.+%-]++@{_DOMAIN}")
+_EMAIL_IN_URL = re.compile(rf"(?<![\w.+-])(?:[\w.+-]|%2[Bb])++%40{_DOMAIN}")
+_BLANKS = "\u00a0\u2009\u202f"  # that do not break, or are thin: copied from pages
+_HYPHENS = "\u2010-\u2015"  # that do not break, and dashes
+_DIGITS = re.compile(rf"\d{{6}}|\d[ ()./{_BLANKS}{_HYPHENS}-]{{1,3}}\d")
+_CARD = re.compile(
+    rf"""(?<![\w.])\d(?:[ {_BLANKS}{_HYPHENS}-]{{0,2}}\d){{12,}}(?!\w)
+    | (?<![\w.])\d{{4}}(?:\.\d{{4}}){{3}}(?![\w.])""",
+    re.VERBOSE,
+)
 _CARD_DIGITS = range(13, 20)
+_GAP = rf"[ ./{_BLANKS}{_HYPHENS}-]"
 _PHONE = re.compile(
-    r"""(?<![\w+])\+\d{1,3}(?:[ ./-]?\(?\d{1,4}\)?){2,6}(?!\w)     # +49 (30) 123 456
-    | (?<![\w.])00[1-9]\d{0,2}(?:[ ./-]?\d{2,4}){2,5}(?!\w)        # 0049 30 123456
-    | (?<![\w.])(?:1[ .-]?)?(?:\([2-9]\d\d\)[ ]?|[2-9]\d\d[ .-])\d{3}[ .-]?\d{4}(?!\w)
-    | (?<![\w.])1?[2-9]\d\d[2-9]\d{6}(?![\w.])                     # 5552345678
-    | (?<![\w.:-])(?:\(0\d{1,4}\)|0\d{1,4})[ /-]?\d{2,4}(?:[ /-]?\d{2,4}){1,4}(?![\w:])
+    rf"""(?<![\w+])\+\d{{1,3}}(?:{_GAP}?\(?\d{{1,4}}\)?){{2,6}}(?!\w)     # +49 (30) 123 456
+    | (?<![\w.])00[1-9]\d{{0,2}}(?:{_GAP}?\d{{2,4}}){{2,5}}(?!\w)        # 0049 30 123456
+    | (?<![\w.])(?:1{_GAP}?)?(?:\([2-9]\d\d\)[ {_BLANKS}]?|[2-9]\d\d{_GAP})
+      \d{{3}}{_GAP}?\d{{4}}(?!\w)                                       # (555) 234-5678
+    | (?<![\w.])1?[2-9]\d\d[2-9]\d{{6}}(?![\w.])                     # 5552345678
+    | (?<![\w.:-])(?:\(0\d{{1,4}}\)|0\d{{1,4}})[ /{_BLANKS}{_HYPHENS}-]?\d{{2,4}}
+      (?:[ /{_BLANKS}{_HYPHENS}-]?\d{{2,4}}){{1,4}}(?![\w:])
     """,
     re.VERBOSE,
 )
@@ -64,7 +75,11 @@ class Redactor:
             text = self._own_replaced(pattern, text)
         if "@" in text:
             text = self._replaced(_EMAIL, EMAIL, text)
+        if "%40" in text:
+            text = self._replaced(_EMAIL_IN_URL, EMAIL, text)
         text = self._replaced(KEYS, KEY, text)
+        if "://" in text:
+            text = self._replaced(LOGIN, KEY, text)
         if NAMED_KEY_HINT.search(text):
             text = NAMED_KEY.sub(self._named_key, text)
         if _DIGITS.search(text):
@@ -104,10 +119,18 @@ class Redactor:
             redacted = self.text(str(value))
             return value if redacted == str(value) else redacted
         if isinstance(value, dict):
-            return {self.text(name): self._value(inner) for name, inner in value.items()}
+            return {self.text(name): self._field(name, inner) for name, inner in value.items()}
         if isinstance(value, list):
             return [self._value(item) for item in value]
         return value
+
+    def _field(self, name: str, value: Any) -> Any:
+        """Redact a field of arguments; one that is called a key is one, whatever stands in it."""
+        is_one = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+        if is_one and KEY_NAME.search(name):
+            self.counts[KEY] += 1
+            return f"[{KEY}]"
+        return self._value(value)
 
     def _replaced(self, pattern: re.Pattern[str], kind: str, text: str) -> str:
         replaced, count = pattern.subn(f"[{kind}]", text)

@@ -32,6 +32,26 @@ from profiler.workload.importers.redact import Redactor, passes_luhn
         ('"api_key": "hunter2hunter2"', '"api_key": "[key]"'),
         ("password=correcthorse", "password=[key]"),
         ("eyJhbGciOiJIUzI1.eyJzdWIiOiIx.c2lnbmF0dXJl", "[key]"),
+        ("OPENAI_API_KEY=hunter2hunter2", "OPENAI_API_KEY=[key]"),
+        ("AWS_SECRET_ACCESS_KEY=wJalr/XUtn", "AWS_SECRET_ACCESS_KEY=[key]"),
+        ("dbPassword: hunter2hunter2", "dbPassword: [key]"),
+        ("?client_secret=hunter2hunter2", "?client_secret=[key]"),
+        ("access_token=abc.def&token=abcdef123456", "access_token=[key]"),
+        ("token=abcdef123456", "token=[key]"),
+        ("Authorization: Basic bWU6cGFzc3dvcmQ=", "Authorization: Basic [key]"),
+        (r'"{\"password\": \"hunter2\"}"', r'"{\"password\": \"[key]\"}"'),
+        ("redis://:hunter2@cache:6379/0", "redis://[key]@cache:6379/0"),
+        ("SG." + "a1" * 11 + "." + "b2" * 20, "[key]"),
+        ("npm_" + "a1B2" * 9, "[key]"),
+        ("xapp-1-A012-345-abc", "[key]"),
+        ("https://x.example/?to=ann%40mail.example&n=1", "https://x.example/?to=[email]&n=1"),
+        # As copied from a page: with blanks and hyphens that do not break a line, and dashes.
+        ("+1\u00a0555\u00a0234\u00a05678", "[phone]"),
+        ("+1\u2011555\u2011234\u20115678", "[phone]"),
+        ("555\u2013234\u20135678", "[phone]"),
+        ("4111\u00a01111\u00a01111\u00a01111", "[card]"),
+        ("4111  1111  1111  1111", "[card]"),
+        ("4111.1111.1111.1111", "[card]"),
         ("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\nok", "[key]\nok"),
     ],
 )
@@ -52,6 +72,11 @@ def test_what_names_or_endangers_a_person_is_replaced(text: str, expected: str) 
         "10.0.0.1:8080",
         "@handle and a @ b",
         "the key is under the mat",
+        "token: the next word",
+        "max_tokens=2000000000",
+        "pip install package@1.2.3",
+        "3.14159265358979323846",
+        "https://x.example:8080/a?b=c",
         "",
     ],
 )
@@ -90,6 +115,28 @@ def test_all_texts_of_a_message_are_redacted_and_arguments_stay_json() -> None:
     assert function["arguments"] == arguments, "the message that was given is not changed"
 
 
+def test_fields_of_arguments_that_are_called_keys_are_keys_whatever_stands_in_them() -> None:
+    """A value stands alone there: nothing in it says what it is."""
+    given = {
+        "password": "abc",
+        "headers": {"X-Api-Key": "hunter2", "Authorization": "Basic bWU6cA=="},
+        "clientSecret": 123456,
+        "keyword": "abc",
+        "secret": None,
+        "password_required": True,
+        "tokens": 12,
+    }
+    function = {"name": "f", "arguments": json.dumps(given)}
+    redactor = Redactor()
+    found = json.loads(redactor.message({"function_call": function})["function_call"]["arguments"])
+    assert found == given | {
+        "password": "[key]",
+        "headers": {"X-Api-Key": "[key]", "Authorization": "[key]"},
+        "clientSecret": "[key]",
+    }
+    assert redactor.counts == {"key": 4}
+
+
 def test_arguments_in_which_nothing_is_found_keep_their_spelling() -> None:
     function = {"name": "f", "arguments": '{ "a" :1}'}
     assert Redactor().message({"function_call": function}) == {"function_call": function}
@@ -108,7 +155,25 @@ def test_a_pattern_that_cannot_be_used_is_named(pattern: str, what: str) -> None
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "1", "1 ", "0 ", "a.", "+1 ", "1-", "eyJ", "key=", "@", "(0"]
+    "unit",
+    [
+        "a",
+        "1",
+        "1 ",
+        "0 ",
+        "a.",
+        "+1 ",
+        "1-",
+        "eyJ",
+        "key=",
+        "@",
+        "(0",
+        "%40",
+        "%2b",
+        "://",
+        "token=",
+        "\\",
+    ],
 )
 def test_time_grows_with_the_length_of_a_text_whatever_is_in_it(unit: str) -> None:
     """A hundred times more than it takes: what is quadratic takes thousands of times more."""
