@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,25 +14,33 @@ from profiler.cli.import_files import (
     nothing_taken,
     open_source,
     progress,
+    seldom_collected,
     skipped_log,
     targets,
 )
 from profiler.errors import UsageError
 from profiler.report.importing import trace_summary
 from profiler.workload.importers.kinds import ImportKind
-from profiler.workload.importers.request_survey import Stretch, survey_requests
-from profiler.workload.importers.requests import BLOCK_TOKENS
+from profiler.workload.importers.request_lines import BLOCK_TOKENS
+from profiler.workload.importers.request_survey import (
+    RequestSurvey,
+    RequestTally,
+    Stretch,
+    survey_requests,
+    surveyed,
+)
 from profiler.workload.importers.workload_file import TraceOrigin, trace_workload_yaml
-from profiler.workload.instants import seconds_text
 from profiler.workload.near import did_you_mean
-from profiler.workload.request_trace import HEADER, line_of
+from profiler.workload.request_trace import HEADER, lines_of
 from profiler.workload.words import ENCODINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
-    from profiler.workload.importers.requests import Request
+    from profiler.workload.importers.request_batches import Batch
+    from profiler.workload.importers.streaming import Problem
 
 
 def import_trace(
@@ -51,41 +60,67 @@ def import_trace(
         what = f"there is no encoding '{name}'"
         raise UsageError(what, where="--encoding", fix=did_you_mean(name, ENCODINGS))
     workload, data = targets(out, file, force=force, suffix=".csv")
-    stretch = Stretch()
     with ExitStack() as closing:
+        closing.enter_context(seldom_collected())
         stream = closing.enter_context(open_source(file))
         told = None
         if skipped is not None:
             told = skipped_log(skipped, file, (workload, data), closing, force=force)
-        with ExitStack() as shown:
-            advanced = progress(shown, os.fstat(stream.fileno()).st_size)
-            found = survey_requests(
-                stream, kind, size=size, seed=seed, advanced=advanced, told=told
-            )
-        if not found.whole.requests:
-            raise nothing_taken(found.skipped, file)
-        chosen = stretch.requests(stream, kind, skip=found.skip, take=found.take)
-        write_parts(data, _rows(chosen))
+        found, taken = _imported(stream, kind, data, file, size=size, seed=seed, told=told)
     origin = TraceOrigin(
         name=workload.stem,
         source=file.name,
         kind=kind.value,
-        requests=stretch.taken.requests,
+        requests=taken.requests,
         of_requests=found.whole.requests,
         encoding=name,
         block_tokens=BLOCK_TOKENS if kind is ImportKind.MOONCAKE else None,
     )
     text = trace_workload_yaml(origin, f"{data.parent.name}/{data.name}")
     write_whole(workload, text.encode())
-    for line in trace_summary(str(file), found, stretch.taken, seed=seed):
+    for line in trace_summary(str(file), found, taken, seed=seed):
         typer.echo(line)
     typer.echo(f"wrote {workload} and {data}")
     typer.echo(f"try it on the mock agent: agent-profiler run {workload}")
 
 
-def _rows(requests: Iterator[Request]) -> Iterator[bytes]:
+def _imported(
+    stream: BinaryIO,
+    kind: ImportKind,
+    data: Path,
+    file: Path,
+    *,
+    size: int | None,
+    seed: int,
+    told: Callable[[Problem], None] | None,
+) -> tuple[RequestSurvey, RequestTally]:
+    """Write the requests that are taken; return what there is, and what was taken of it.
+
+    All of them take one pass; which stretch to take is known after one, and takes another.
+    """
+    with ExitStack() as shown:
+        advanced = progress(shown, os.fstat(stream.fileno()).st_size)
+        if size is None:
+            found = RequestSurvey()
+            _write(data, surveyed(stream, kind, found, advanced=advanced, told=told), found, file)
+            return found, found.whole
+        found = survey_requests(stream, kind, size=size, seed=seed, advanced=advanced, told=told)
+    stretch = Stretch()
+    _write(data, stretch.requests(stream, kind, skip=found.skip, take=found.take), found, file)
+    return found, stretch.taken
+
+
+def _write(data: Path, chosen: Iterator[Batch], found: RequestSurvey, file: Path) -> None:
+    """Write requests. Raises UsageError where there is none, before anything is written."""
+    first = next(chosen, None)
+    if first is None:
+        raise nothing_taken(found.skipped, file)
+    write_parts(data, _rows(first, chosen))
+
+
+def _rows(first: Batch, others: Iterator[Batch]) -> Iterator[bytes]:
     yield HEADER
-    first_ns: int | None = None
-    for request in requests:
-        first_ns = request.at_ns if first_ns is None else first_ns
-        yield line_of(seconds_text(request.at_ns - first_ns), request.lengths)
+    first_ns = first.at_ns[0]
+    for batch in chain((first,), others):
+        offsets_ns = [at_ns - first_ns for at_ns in batch.at_ns]
+        yield lines_of(offsets_ns, batch.inputs, batch.outputs, batch.blocks)

@@ -8,6 +8,7 @@ chance alone puts 95 % of them says whether a figure means anything.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -49,7 +50,8 @@ class Dispersion:
     def lacking(self) -> str | None:
         """Why there is no index, None where there is one."""
         if self.windows < FEWEST_WINDOWS:
-            return f"{self.windows} whole windows, {FEWEST_WINDOWS} are needed"
+            windows = f"{self.windows} whole window{'' if self.windows == 1 else 's'}"
+            return f"{windows}, {FEWEST_WINDOWS} are needed"
         return None if self.total else "nothing came in any of the windows"
 
     @property
@@ -91,14 +93,22 @@ class Windows:
 
     def add(self, offset_ns: int) -> None:
         """Take an arrival, so long after the first one. In order."""
-        number = offset_ns // self._length_ns
+        self._add(offset_ns // self._length_ns, 1)
+
+    def add_all(self, offsets_ns: Sequence[int]) -> None:
+        """Take arrivals, so long after the first one. In order, and after others."""
+        length_ns = self._length_ns
+        for number, count in Counter([offset // length_ns for offset in offsets_ns]).items():
+            self._add(number, count)
+
+    def _add(self, number: int, count: int) -> None:
         if number > self._number:
             self._windows = number
             self._total += self._count
             self._squares += self._count**2
             self._most = max(self._most, self._count)
             self._number, self._count = number, 0
-        self._count += 1
+        self._count += count
 
     @property
     def dispersion(self) -> Dispersion:

@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
+
+from profiler.clock import NS_PER_S
 from profiler.errors import WorkloadError
+from profiler.workload.instants import seconds_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 COLUMNS = ("at_s", "input_tokens", "output_tokens", "blocks")
@@ -106,11 +112,44 @@ def read_request_trace(path: Path) -> RequestTrace:
     )
 
 
-def line_of(at_s: str, lengths: Lengths) -> bytes:
-    """Return a request as a line of the file."""
-    output = "" if lengths.output_tokens is None else lengths.output_tokens
-    blocks = " ".join(map(str, lengths.blocks))
-    return f"{at_s},{lengths.input_tokens},{output},{blocks}\n".encode()
+def lines_of(
+    offsets_ns: Sequence[int],
+    inputs: Sequence[int],
+    outputs: Sequence[int | None],
+    blocks: Sequence[array[int]],
+) -> bytes:
+    """Return requests as lines of the file; `offsets_ns` counts from the first arrival.
+
+    JSON has numbers as the file has them: seconds as the shortest decimals that are the same
+    float, which are those meant where they have 15 digits or fewer.
+    """
+    rows = zip([ns / NS_PER_S for ns in offsets_ns], inputs, outputs, strict=True)
+    text = orjson.dumps(list(rows))
+    if _EXPONENT in text or not _are_exact(offsets_ns):
+        times = map(seconds_text, offsets_ns)
+        heads = [
+            f"{at_s},{tokens},{'' if output is None else output}".encode()
+            for at_s, tokens, output in zip(times, inputs, outputs, strict=True)
+        ]
+    else:
+        text = text.replace(_WHOLE, b",").replace(b"null", b"")
+        heads = text[2:-2].split(b"],[")
+    texts = [b""] * len(blocks)
+    if any(blocks):
+        ids = orjson.dumps([found.tolist() for found in blocks])
+        texts = ids[2:-2].replace(b",", b" ").split(b"] [")
+    return b"\n".join(map(b",".join, zip(heads, texts, strict=True))) + b"\n"
+
+
+_EXPONENT, _WHOLE = b"e", b".0,"
+_EXACT = 10**15
+_COARSE_NS = 100  # tenths of a microsecond: 15 digits of them are three years
+
+
+def _are_exact(offsets_ns: Sequence[int]) -> bool:
+    """Say whether seconds of these, which are in order, have 15 digits or fewer."""
+    last = offsets_ns[-1]
+    return last < _EXACT or (last < _EXACT * _COARSE_NS and gcd(*offsets_ns) % _COARSE_NS == 0)
 
 
 HEADER = (",".join(COLUMNS) + "\n").encode()

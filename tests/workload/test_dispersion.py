@@ -6,6 +6,8 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from profiler.workload.dispersion import Dispersion, Windows, by_minute, dispersion_of
@@ -24,6 +26,7 @@ def test_it_is_variance_over_mean() -> None:
 def test_too_few_windows_and_empty_ones_have_none_and_say_why() -> None:
     assert dispersion_of([1, 2]).index is None
     assert dispersion_of([1, 2]).lacking == "2 whole windows, 10 are needed"
+    assert dispersion_of([1]).lacking == "1 whole window, 10 are needed"
     assert Dispersion().index is None
     assert dispersion_of([0] * 20).lacking == "nothing came in any of the windows"
 
@@ -62,3 +65,13 @@ def test_a_stream_is_counted_as_a_list_is() -> None:
     for at_s in (0, 0.2, 0.999, 1, 4.5, 4.6, 5.0):
         windows.add(round(at_s * S))
     assert windows.dispersion == dispersion_of([3, 1, 0, 0, 2])
+
+
+@given(st.lists(st.integers(0, 20 * S), min_size=1).map(sorted), st.integers(1, 9))
+def test_arrivals_may_be_taken_many_at_a_time(offsets_ns: list[int], size: int) -> None:
+    single, many = Windows(S), Windows(S)
+    for offset_ns in offsets_ns:
+        single.add(offset_ns)
+    for begin in range(0, len(offsets_ns), size):
+        many.add_all(offsets_ns[begin : begin + size])
+    assert many.dispersion == single.dispersion

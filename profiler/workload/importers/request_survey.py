@@ -10,21 +10,23 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from profiler.clock import NS_PER_S
 from profiler.workload.dispersion import MINUTE_S, Windows
-from profiler.workload.importers.requests import Request, requests
+from profiler.workload.importers.block_sights import BlockSights
+from profiler.workload.importers.request_batches import Batch
+from profiler.workload.importers.requests import batches
 from profiler.workload.importers.survey import Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     from profiler.workload.importers.kinds import ImportKind
     from profiler.workload.importers.streaming import Problem
 
-_MOST_TRACKED_ID = 2**26
 _DIGITS = 1000
 
 
@@ -36,12 +38,27 @@ def rounded(number: int) -> int:
     return number // unit * unit
 
 
+def all_rounded(numbers: Sequence[int]) -> list[int]:
+    """Return what `rounded` does of each, sooner for those below a million."""
+    return [
+        n
+        if n < 1000  # noqa: PLR2004 - here and below, a digit more each time
+        else n - n % 10
+        if n < 10_000  # noqa: PLR2004
+        else n - n % 100
+        if n < 100_000  # noqa: PLR2004
+        else n - n % 1000
+        if n < 1_000_000  # noqa: PLR2004
+        else rounded(n)
+        for n in numbers
+    ]
+
+
 @dataclass(slots=True)
 class RequestTally:
     """Requests, by their lengths (three digits) and gaps, with how bursty they came.
 
-    `reused_tokens` are those of whole blocks at a prompt's beginning that stood in an earlier one,
-    None where ids are too large to be kept; `continuing` the requests with two such blocks or more.
+    `reused_blocks` is None where ids are too large to be kept track of.
     """
 
     inputs: Counter[int] = field(default_factory=Counter)
@@ -51,56 +68,45 @@ class RequestTally:
     with_blocks: int = 0
     input_tokens: int = 0
     output_tokens: int | None = None
-    reused_blocks: int | None = 0
     blocks: int = 0
-    continuing: int = 0
     first_ns: int = 0
     last_ns: int = 0
     second: Windows = field(default_factory=lambda: Windows(NS_PER_S))
     minute: Windows = field(default_factory=lambda: Windows(MINUTE_S * NS_PER_S))
-    _seen: bytearray = field(default_factory=bytearray)
+    _sights: BlockSights = field(default_factory=BlockSights)
 
-    def add(self, request: Request) -> None:
-        """Count a request; in order of time."""
-        at_ns, lengths = request.at_ns, request.lengths
-        if self.requests:
-            self.gaps_us[rounded((at_ns - self.last_ns) // 1000)] += 1
-        else:
-            self.first_ns = at_ns
-        self.last_ns = at_ns
-        self.requests += 1
-        self.inputs[rounded(lengths.input_tokens)] += 1
-        self.input_tokens += lengths.input_tokens
-        if lengths.output_tokens is not None:
-            self.outputs[rounded(lengths.output_tokens)] += 1
-            self.output_tokens = (self.output_tokens or 0) + lengths.output_tokens
-        self.second.add(at_ns - self.first_ns)
-        self.minute.add(at_ns - self.first_ns)
-        if lengths.blocks:
-            self._add_blocks(lengths.blocks)
+    def add(self, batch: Batch) -> None:
+        """Count requests; in order of time, at least one."""
+        times = batch.at_ns
+        if not self.requests:
+            self.first_ns = times[0]
+        before = [self.last_ns, *times] if self.requests else times
+        self.gaps_us.update(all_rounded([(at - last) // 1000 for last, at in pairwise(before)]))
+        self.last_ns = times[-1]
+        self.requests += len(batch)
+        self.inputs.update(all_rounded(batch.inputs))
+        self.input_tokens += sum(batch.inputs)
+        outputs = [tokens for tokens in batch.outputs if tokens is not None]
+        if outputs:
+            self.outputs.update(all_rounded(outputs))
+            self.output_tokens = (self.output_tokens or 0) + sum(outputs)
+        offsets_ns = [at - self.first_ns for at in times]
+        self.second.add_all(offsets_ns)
+        self.minute.add_all(offsets_ns)
+        for blocks in filter(None, batch.blocks):
+            self.with_blocks += 1
+            self.blocks += len(blocks)
+            self._sights.add(blocks.tolist())
 
-    def _add_blocks(self, blocks: tuple[int, ...]) -> None:
-        self.with_blocks += 1
-        self.blocks += len(blocks)
-        if self.reused_blocks is None:
-            return
-        highest = max(blocks)
-        if highest >= _MOST_TRACKED_ID:
-            self.reused_blocks = None
-            self._seen = bytearray()
-            return
-        seen = self._seen
-        if highest >= len(seen):
-            seen.extend(bytes(max(highest + 1, 2 * len(seen)) - len(seen)))
-        known = 0
-        for block in blocks:  # an id stands for all before it, too: behind a new one all are new
-            if not seen[block]:
-                break
-            known += 1
-        for block in blocks[known:]:
-            seen[block] = 1
-        self.reused_blocks += known
-        self.continuing += known > 1
+    @property
+    def reused_blocks(self) -> int | None:
+        """Whole blocks at the beginning of prompts that stood in an earlier one."""
+        return self._sights.reused
+
+    @property
+    def continuing(self) -> int:
+        """Prompts that begin with two such blocks or more."""
+        return self._sights.continuing
 
     @property
     def rate_per_s(self) -> float | None:
@@ -134,24 +140,38 @@ def survey_requests(
     `advanced` is told how many bytes were read so far, `told` of each line that is skipped.
     """
     found = RequestSurvey()
-    for number, item in enumerate(requests(stream, kind)):
-        if advanced is not None and number % _EVERY == 0:
-            advanced(stream.tell())
-        if isinstance(item, Request):
-            found.whole.add(item)
-            for note in item.notes:
-                found.odd.add(note, item.line)
-        else:
-            found.skipped.add(item.what, item.line)
-            if told is not None:
-                told(item)
+    for _ in surveyed(stream, kind, found, advanced=advanced, told=told):
+        pass
     total = found.whole.requests
     found.take = total if size is None else min(size, total)
     found.skip = random.Random(seed).randrange(total - found.take + 1)
     return found
 
 
-_EVERY = 1024
+def surveyed(
+    stream: BinaryIO,
+    kind: ImportKind,
+    found: RequestSurvey,
+    *,
+    advanced: Callable[[int], None] | None = None,
+    told: Callable[[Problem], None] | None = None,
+) -> Iterator[Batch]:
+    """Yield all requests, in order, once `found` has counted them: for those who take every one."""
+    for item in batches(stream, kind):
+        if advanced is not None:
+            advanced(stream.tell())
+        if isinstance(item, Batch):
+            found.whole.add(item)
+            found.take += len(item)
+            if any(item.notes):
+                for line, notes in zip(item.lines, item.notes, strict=True):
+                    for note in notes:
+                        found.odd.add(note, line)
+            yield item
+        else:
+            found.skipped.add(item.what, item.line)
+            if told is not None:
+                told(item)
 
 
 class Stretch:
@@ -162,15 +182,17 @@ class Stretch:
 
     def requests(
         self, stream: BinaryIO, kind: ImportKind, *, skip: int, take: int
-    ) -> Iterator[Request]:
+    ) -> Iterator[Batch]:
         """Yield `take` requests after the first `skip`."""
-        for item in requests(stream, kind):
-            if not isinstance(item, Request):
+        for item in batches(stream, kind):
+            if not isinstance(item, Batch):
                 continue
-            if skip:
-                skip -= 1
+            if skip >= len(item):
+                skip -= len(item)
                 continue
+            part = item.part(skip, skip + take - self.taken.requests)
+            skip = 0
+            self.taken.add(part)
+            yield part
             if self.taken.requests == take:
                 return
-            self.taken.add(item)
-            yield item

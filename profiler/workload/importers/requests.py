@@ -1,175 +1,97 @@
-"""Traces of requests without text: `mooncake` and `azure-llm`, one request a line.
+"""The requests of a trace in order of their times, in bounded memory.
 
-`mooncake` (kvcache-ai/Mooncake, FAST '25): JSON Lines of `timestamp` (milliseconds from the start),
-`input_length`, `output_length` (tokens) and `hash_ids`, one for each block of 512 tokens of the
-prompt, the last block being shorter; an id stands for its block and all before it. `azure-llm`
-(Azure/AzurePublicDataset, 2023 and 2024): CSV of `TIMESTAMP,ContextTokens,GeneratedTokens`.
+Logs are written a little out of order: up to 10,000 requests wait for one that was earlier.
 """
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, NamedTuple
+from bisect import bisect_right
+from typing import TYPE_CHECKING
 
-import orjson
-
-from profiler.workload.importers.frames import lines
 from profiler.workload.importers.kinds import ImportKind
-from profiler.workload.importers.messages import RefusedError, shortened
+from profiler.workload.importers.request_batches import Batch, read_batches
 from profiler.workload.importers.streaming import Problem
-from profiler.workload.instants import instant_ns
-from profiler.workload.request_trace import (
-    MOST_BLOCK_ID,
-    MOST_INPUT_TOKENS,
-    MOST_OUTPUT_TOKENS,
-    Lengths,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import BinaryIO
 
-BLOCK_TOKENS = 512
-"""How many tokens an id of `hash_ids` stands for."""
+    from profiler.workload.importers.request_lines import Request
+
 TRACES = frozenset({ImportKind.MOONCAKE, ImportKind.AZURE_LLM})
 BACKWARDS = "a time before that of a line above, put in order"
 TOO_LATE = "a time long before that of lines above, which arrives with the latest of them"
-TOO_FEW_BLOCKS = "fewer hash_ids than the prompt has blocks: the rest is text of its own"
-TOO_MANY_BLOCKS = "more hash_ids than the prompt has blocks: those were left out"
-NO_OUTPUT = "no output_length: how long the answer was is not known"
 _MOST_WAITING, _MOST_WAITING_BLOCKS = 10_000, 1_000_000
-_LATEST_MS = 10**14
 _LONG_AGO_NS = -(2**63)
-_AZURE_HEADER = b"timestamp"
-
-
-class Request(NamedTuple):
-    """One request: when it came (nanoseconds from some start), its line, and what it was."""
-
-    at_ns: int
-    line: int
-    lengths: Lengths
-    notes: tuple[str, ...] = ()
 
 
 def requests(stream: BinaryIO, kind: ImportKind) -> Iterator[Request | Problem]:
-    """Yield every request in order of its time, and every line that is none, in bounded memory.
-
-    Logs are written a little out of order: up to 10,000 requests wait for one that was earlier.
-    """
-    waiting: list[Request] = []
-    blocks, latest_ns, given_ns = 0, _LONG_AGO_NS, _LONG_AGO_NS
-    for item in _read(stream, kind):
+    """Yield every request in order of its time, and every line that is none, in bounded memory."""
+    for item in batches(stream, kind):
         if isinstance(item, Problem):
             yield item
-            continue
-        if item.at_ns < given_ns:
-            item = item._replace(at_ns=given_ns, notes=(*item.notes, TOO_LATE))  # noqa: PLW2901
-        elif item.at_ns < latest_ns:
-            item = item._replace(notes=(*item.notes, BACKWARDS))  # noqa: PLW2901
-        latest_ns = max(latest_ns, item.at_ns)
-        heappush(waiting, item)
-        blocks += len(item.lengths.blocks)
-        while len(waiting) > _MOST_WAITING or blocks > _MOST_WAITING_BLOCKS:
-            first = heappop(waiting)
-            blocks -= len(first.lengths.blocks)
-            given_ns = max(given_ns, first.at_ns)
-            yield first
-    while waiting:
-        yield heappop(waiting)
+        else:
+            yield from item.requests()
 
 
-def _read(stream: BinaryIO, kind: ImportKind) -> Iterator[Request | Problem]:
-    read: Callable[[bytes, int], Request] = _mooncake if kind is ImportKind.MOONCAKE else _azure
-    is_csv = kind is ImportKind.AZURE_LLM
-    is_first = True
-    for line, _, data, why, _ in lines(stream):
-        is_header = is_csv and is_first and data.strip(b' "\t').lower().startswith(_AZURE_HEADER)
-        is_first = False
-        if why is not None:
-            yield Problem(line, why)
-        elif not is_header:
-            try:
-                yield read(data, line)
-            except RefusedError as exc:
-                yield Problem(line, str(exc))
+def batches(stream: BinaryIO, kind: ImportKind) -> Iterator[Batch | Problem]:
+    """Yield what `requests` does, many requests at a time: each of them sooner."""
+    order = _Order()
+    for item in read_batches(stream, kind):
+        if isinstance(item, Problem):
+            yield item
+        elif ready := order.add(item):
+            yield ready
+    if order.waiting:
+        yield order.waiting
 
 
-def _mooncake(data: bytes, line: int) -> Request:
-    try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise RefusedError(_no_text(data) or "not JSON") from None
-    if not isinstance(found, dict):
-        raise RefusedError("not a JSON object")
-    at_ms = found.get("timestamp")
-    if isinstance(at_ms, bool) or not isinstance(at_ms, int | float):
-        raise RefusedError("no timestamp in milliseconds")
-    if not 0 <= at_ms <= _LATEST_MS:
-        raise RefusedError("a timestamp that is no time in milliseconds")
-    tokens = _tokens("input_length", found.get("input_length"), 1, MOST_INPUT_TOKENS)
-    ids = found.get("hash_ids")
-    notes: list[str] = []
-    output: int | None = None
-    if found.get("output_length") is None:
-        notes.append(NO_OUTPUT)
-    else:
-        output = _tokens("output_length", found["output_length"], 0, MOST_OUTPUT_TOKENS)
-    blocks = _blocks([] if ids is None else ids)
-    needed = -(-tokens // BLOCK_TOKENS)
-    if len(blocks) < needed:
-        notes.append(TOO_FEW_BLOCKS)
-    elif len(blocks) > needed:
-        notes.append(TOO_MANY_BLOCKS)
-        blocks = blocks[:needed]
-    return Request(round(at_ms * 10**6), line, Lengths(tokens, output, blocks), tuple(notes))
+class _Order:
+    """Puts requests in order: `waiting` are those, in order, before which another may come."""
 
+    def __init__(self) -> None:
+        self.waiting = Batch.of(())
+        self._blocks = 0
+        self._latest_ns = self._given_ns = _LONG_AGO_NS
 
-def _azure(data: bytes, line: int) -> Request:
-    try:
-        cells = [cell.strip().strip('"') for cell in data.decode().split(",")]
-    except UnicodeDecodeError:
-        raise RefusedError("not UTF-8") from None
-    if len(cells) != _AZURE_CELLS:
-        raise RefusedError("not three cells: TIMESTAMP, ContextTokens, GeneratedTokens")
-    at_ns = instant_ns(cells[0])
-    if at_ns is None:
-        raise RefusedError("a TIMESTAMP that is no date and time")
-    inputs = _tokens("ContextTokens", _whole(cells[1]), 1, MOST_INPUT_TOKENS)
-    outputs = _tokens("GeneratedTokens", _whole(cells[2]), 0, MOST_OUTPUT_TOKENS)
-    return Request(at_ns, line, Lengths(inputs, outputs, ()))
+    def add(self, batch: Batch) -> Batch:
+        """Take requests as they stand in the file; return those that are to wait no longer."""
+        times = batch.at_ns
+        if times[0] >= self._latest_ns and times == sorted(times):
+            self._latest_ns = times[-1]
+            self.waiting.extend(batch)
+            self._blocks += sum(map(len, batch.blocks))
+            return self._ready()
+        ready = Batch.of(())
+        for number in range(len(batch)):
+            self._add_one(batch.part(number, number + 1))
+            ready.extend(self._ready())
+        return ready
 
+    def _add_one(self, one: Batch) -> None:
+        at_ns = one.at_ns[0]
+        if at_ns < self._given_ns:
+            at_ns = one.at_ns[0] = self._given_ns
+            one.notes[0] = (*one.notes[0], TOO_LATE)
+        elif at_ns < self._latest_ns:
+            one.notes[0] = (*one.notes[0], BACKWARDS)
+        self._latest_ns = max(self._latest_ns, at_ns)
+        self._blocks += len(one.blocks[0])
+        # Among those of one time it is the last: its line is.
+        self.waiting.insert(bisect_right(self.waiting.at_ns, at_ns), one)
 
-def _blocks(ids: Any) -> tuple[int, ...]:
-    if not isinstance(ids, list):
-        raise RefusedError("hash_ids that are no list")
-    if ids and (set(map(type, ids)) != {int} or min(ids) < 0 or max(ids) > MOST_BLOCK_ID):
-        raise RefusedError("hash_ids that are no whole numbers from 0 to 2^63 - 1")
-    return tuple(ids)
-
-
-def _tokens(name: str, value: Any, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise RefusedError(f"no whole number as {name}")
-    if value < least:
-        raise RefusedError(f"{name} below {least}: there is nothing to send")
-    if value > most:
-        raise RefusedError(f"{name} above {most:,}")
-    return value
-
-
-def _whole(text: str) -> Any:
-    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    return int(text) if is_number else shortened(text)
-
-
-def _no_text(data: bytes) -> str | None:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    return None
-
-
-_AZURE_CELLS = 3
-_MOST_DIGITS = 18
+    def _ready(self) -> Batch:
+        """Take those away that are to wait no longer."""
+        ready = self.waiting.take(max(0, len(self.waiting) - _MOST_WAITING))
+        self._blocks -= sum(map(len, ready.blocks))
+        if self._blocks > _MOST_WAITING_BLOCKS:
+            number = 0
+            for count in map(len, self.waiting.blocks):
+                if self._blocks <= _MOST_WAITING_BLOCKS:
+                    break
+                self._blocks -= count
+                number += 1
+            ready.extend(self.waiting.take(number))
+        if ready:
+            self._given_ns = max(self._given_ns, ready.at_ns[-1])
+        return ready

@@ -9,16 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from profiler.workload.importers import request_lines
 from profiler.workload.importers import requests as module
 from profiler.workload.importers.kinds import ImportKind
+from profiler.workload.importers.request_batches import Batch
+from profiler.workload.importers.request_lines import Request
 from profiler.workload.importers.request_survey import (
+    RequestSurvey,
     RequestTally,
     Stretch,
+    all_rounded,
     rounded,
     survey_requests,
+    surveyed,
 )
-from profiler.workload.importers.requests import Request, requests
+from profiler.workload.importers.requests import requests
 from profiler.workload.importers.streaming import Problem
 from profiler.workload.request_trace import Lengths
 
@@ -130,9 +138,9 @@ def test_what_is_odd_is_taken_and_named() -> None:
         )
         if isinstance(r, Request)
     )
-    assert (few.lengths.blocks, few.notes) == ((1,), (module.TOO_FEW_BLOCKS,))
-    assert (many.lengths.blocks, many.notes) == ((1, 2), (module.TOO_MANY_BLOCKS,))
-    assert (none.lengths.output_tokens, none.notes) == (None, (module.NO_OUTPUT,))
+    assert (few.lengths.blocks, few.notes) == ((1,), (request_lines.TOO_FEW_BLOCKS,))
+    assert (many.lengths.blocks, many.notes) == ((1, 2), (request_lines.TOO_MANY_BLOCKS,))
+    assert (none.lengths.output_tokens, none.notes) == (None, (request_lines.NO_OUTPUT,))
 
 
 def test_times_that_go_backwards_are_put_in_order_and_named() -> None:
@@ -165,9 +173,50 @@ def test_any_order_comes_out_in_order_and_nothing_is_lost() -> None:
 def test_requests_that_wait_are_bounded_by_their_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that waits is given out as soon as all that wait have too many ids."""
     monkeypatch.setattr(module, "_MOST_WAITING_BLOCKS", 3)
-    given = requests(io.BytesIO("\n".join(map(line, range(9))).encode()), ImportKind.MOONCAKE)
-    assert isinstance(next(given), Request)
-    assert len(list(given)) == 8
+    found = requests(io.BytesIO("\n".join(map(line, range(9))).encode()), ImportKind.MOONCAKE)
+    assert isinstance(next(found), Request)
+    assert len(list(found)) == 8
+
+
+def ordered_singly(requests: list[Request], most: int, most_blocks: int) -> list[Request]:
+    """Put requests in order one by one: those that are too late arrive with the latest given."""
+    waiting: list[Request] = []
+    taken: list[Request] = []
+    latest_ns = 0
+    for found in requests:
+        request = found
+        earliest_ns = taken[-1].at_ns if taken else 0
+        if request.at_ns < earliest_ns:
+            request = request._replace(at_ns=earliest_ns, notes=(module.TOO_LATE,))
+        elif request.at_ns < latest_ns:
+            request = request._replace(notes=(module.BACKWARDS,))
+        latest_ns = max(latest_ns, request.at_ns)
+        waiting = sorted([*waiting, request], key=lambda item: (item.at_ns, item.line))
+        while len(waiting) > most or sum(len(r.lengths.blocks) for r in waiting) > most_blocks:
+            taken.append(waiting.pop(0))
+    return [*taken, *waiting]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=25),
+    st.booleans(),
+    st.integers(1, 7),
+    st.integers(1, 6),
+    st.integers(3, 12),
+)
+def test_many_at_a_time_come_in_the_order_in_which_single_ones_do(
+    found: list[tuple[int, int]], in_order: bool, size: int, most: int, most_blocks: int
+) -> None:
+    requests_ = [
+        Request(at, number, Lengths(2000, 1, tuple(range(blocks))))
+        for number, (at, blocks) in enumerate(sorted(found) if in_order else found, start=1)
+    ]
+    parts = [Batch.of(requests_[at : at + size]) for at in range(0, len(requests_), size)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_MOST_WAITING", most)
+        patch.setattr(module, "_MOST_WAITING_BLOCKS", most_blocks)
+        patch.setattr(module, "read_batches", lambda stream, kind: iter(parts))
+        assert read("") == ordered_singly(requests_, most, most_blocks)
 
 
 def test_the_survey_counts_what_is_there() -> None:
@@ -192,9 +241,9 @@ def test_the_survey_counts_what_is_there() -> None:
 
 def test_ids_that_are_too_large_to_be_kept_are_not_observed_and_take_no_memory() -> None:
     tally = RequestTally()
-    tally.add(Request(0, 1, Lengths(600, 1, (2**62, 5))))
-    tally.add(Request(1, 2, Lengths(600, 1, (1, 2))))
-    assert (tally.reused_blocks, tally.blocks, len(tally._seen)) == (None, 4, 0)
+    tally.add(Batch.of([Request(0, 1, Lengths(600, 1, (2**62, 5)))]))
+    tally.add(Batch.of([Request(1, 2, Lengths(600, 1, (1, 2)))]))
+    assert (tally.reused_blocks, tally.blocks) == (None, 4)
 
 
 def test_a_sample_is_a_stretch_of_the_trace_by_seed() -> None:
@@ -204,7 +253,7 @@ def test_a_sample_is_a_stretch_of_the_trace_by_seed() -> None:
         stream = io.BytesIO(text)
         found = survey_requests(stream, ImportKind.MOONCAKE, size=5, seed=seed)
         chosen = Stretch().requests(stream, ImportKind.MOONCAKE, skip=found.skip, take=found.take)
-        return [request.line for request in chosen]
+        return [number for batch in chosen for number in batch.lines]
 
     starts = {drawn(seed)[0] for seed in range(300)}
     assert starts == set(range(1, 47)), "every stretch may be drawn"
@@ -215,3 +264,19 @@ def test_numbers_are_counted_with_three_digits() -> None:
     assert [rounded(n) for n in (0, 7, 999, 1000, 1234, 123_456)] == [
         0, 7, 999, 1000, 1230, 123_000,
     ]  # fmt: skip
+
+
+@given(st.lists(st.integers(0, 10**9)))
+def test_many_numbers_are_rounded_as_each_is(numbers: list[int]) -> None:
+    assert all_rounded(numbers) == [rounded(number) for number in numbers]
+
+
+def test_a_whole_trace_is_yielded_while_it_is_counted() -> None:
+    text = "\n".join([line(0), "{", line(1000, ids=[1]), line(2000)]).encode()
+    found = RequestSurvey()
+    told: list[Problem] = []
+    (batch,) = surveyed(io.BytesIO(text), ImportKind.MOONCAKE, found, told=told.append)
+    assert batch.lines == [1, 3, 4]
+    assert (found.whole.requests, found.skip, found.take) == (3, 0, 3)
+    assert told == [Problem(2, "not JSON")]
+    assert found.odd.counts == {request_lines.TOO_FEW_BLOCKS: 1}
