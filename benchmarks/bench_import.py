@@ -5,7 +5,9 @@ Usage: python -m benchmarks.bench_import [MB [KIND...]]
 Writes files of 200 MB (or so many; 1000 is what the target is about) of support conversations:
 `openai-messages` as JSON Lines, `sharegpt` as one JSON array, `otel` as a collector writes it (50
 traces at a time, their spans interleaved over lines), `langfuse` as JSON Lines of traces and
-observations, `har` as one document. Imports each with the real command in a process of its own;
+observations, `har` as one document, `mooncake` and `azure-llm` as those traces are (median and 95th
+percentile of lengths, prompts that share beginnings, arrivals a second). Imports each with the real
+command in a process of its own;
 memory is the peak of the whole process, interpreter included. Speed is the file's size over the CPU
 time of the process, start included. Tokens are not counted. The target for speed is that of lines
 that are sessions; what has to be gathered first is shown against it all the same.
@@ -13,10 +15,12 @@ that are sessions; what has to be gathered first is shown against it all the sam
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +29,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KINDS = ("openai-messages", "sharegpt", "otel", "langfuse", "har")
+KINDS = ("openai-messages", "sharegpt", "otel", "langfuse", "har", "mooncake", "azure-llm")
 TARGET_MB_PER_S = 50.0
 TARGET_MB = 300.0
 MB = 1_000_000
@@ -203,6 +207,67 @@ def _har(turns: list[Turn]) -> Iterator[dict[str, object]]:
 _RECORDS = {"otel": _otel, "langfuse": _langfuse, "har": _har}
 
 
+def _lengths(rng: random.Random, median: int, p95: int, most: int) -> int:
+    return min(
+        most, max(1, round(rng.lognormvariate(math.log(median), math.log(p95 / median) / 1.645)))
+    )
+
+
+def mooncake_pieces(size: int) -> Iterator[bytes]:
+    """Yield a trace as Mooncake's of conversations is: 9 requests every 3 seconds, 27 blocks each.
+
+    Three of ten go on with an earlier prompt, whose whole blocks they begin with; all share the
+    first block. Ids count up as blocks are first seen.
+    """
+    rng = random.Random(1)
+    recent: list[list[int]] = []
+    written, number, fresh = 0, 0, 1
+    while written < size:
+        asked = _lengths(rng, 6000, 36_000, 123_000)
+        before = rng.choice(recent) if recent and rng.random() < _GOING_ON else [0]
+        tokens = max(asked, (len(before) + 1) * 512 - rng.randrange(512))
+        new = -(-tokens // 512) - len(before)
+        ids = [*before, *range(fresh, fresh + new)]
+        fresh += new
+        recent.append(ids[:-1] if len(ids) > 1 else ids)
+        if len(recent) > _RECENT:
+            recent[rng.randrange(_RECENT)] = recent.pop()
+        line = (
+            f'{{"timestamp": {number // 9 * 3000}, "input_length": {tokens}, "output_length": '
+            f'{_lengths(rng, 363, 690, 2000)}, "hash_ids": {ids}}}\n'
+        ).encode()
+        written, number = written + len(line), number + 1
+        yield line
+
+
+def azure_pieces(size: int) -> Iterator[bytes]:
+    """Yield a trace as Azure's of conversations is: 4.7 requests a second, in tenths of a us."""
+    rng = random.Random(1)
+    head = b"TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
+    written, at_100ns = len(head), 10**7
+    begin = datetime(2023, 11, 16, 18, 15, tzinfo=UTC)
+    yield head
+    while written < size:
+        at_100ns += round(rng.expovariate(4.7) * 10**7)
+        second, rest = divmod(at_100ns, 10**7)
+        at = (begin + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S")
+        inputs, outputs = _lengths(rng, 1032, 4079, 7930), _lengths(rng, 95, 436, 1000)
+        line = f"{at}.{rest:07},{inputs},{outputs}\r\n".encode()
+        written += len(line)
+        yield line
+
+
+_GOING_ON, _RECENT = 0.3, 2000
+_TRACES = {"mooncake": mooncake_pieces, "azure-llm": azure_pieces}
+
+
+def written(kind: str, size: int) -> Iterator[bytes]:
+    """Yield a file of a kind."""
+    if kind in _TRACES:
+        return _TRACES[kind](size)
+    return recorded_pieces(kind, size) if kind in _RECORDS else pieces(kind, size)
+
+
 def imported(kind: str, file: Path, out: Path) -> tuple[float, float]:
     """Import in a process of its own; return its CPU seconds and its peak memory in MB."""
     command = [sys.executable, "-m", "profiler", "import", kind, str(file), "-o", str(out)]
@@ -222,9 +287,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for kind in sys.argv[2:] or KINDS:
             file = Path(folder) / kind
-            made = recorded_pieces if kind in _RECORDS else pieces
             with file.open("wb") as stream:
-                stream.writelines(made(kind, size * MB))
+                stream.writelines(written(kind, size * MB))
             cpu_s, peak_mb = imported(kind, file, Path(folder) / f"{kind}.yaml")
             written_mb = file.stat().st_size / MB
             speed = written_mb / cpu_s

@@ -136,7 +136,7 @@ def command(
         interactions=rewriter.taken.interactions,
         seed=seed,
         redacted=redactor is not None,
-        rate_per_s=_rate_per_s(found),
+        rate_per_s=found.begun.rate_per_s,
         has_think_times=bool(rewriter.taken.think_times_s),
     )
     write_whole(workload, workload_yaml(origin, f"{data.parent.name}/{data.name}").encode())
@@ -215,10 +215,3 @@ def _useless(*, redact: bool, patterns: list[str] | None, count: bool) -> str | 
     """Return the option that a trace has no use for, if one was given."""
     given = {"--redact": redact, "--redact-pattern": bool(patterns), "--count-tokens": count}
     return next((name for name, is_given in given.items() if is_given), None)
-
-
-def _rate_per_s(found: Survey) -> float | None:
-    """Return how often sessions began, where at least two at different times say so."""
-    if found.begun_s is None or found.begun_s[0] == found.begun_s[1]:
-        return None
-    return (found.whole.sessions - 1) / (found.begun_s[1] - found.begun_s[0])

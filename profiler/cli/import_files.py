@@ -55,16 +55,38 @@ def targets(out: Path, file: Path, *, force: bool, suffix: str = ".jsonl") -> tu
     return out, data
 
 
+_UNPACK = "Unpack it first"
+_MARKS = {
+    b"\x1f\x8b": ("a gzip file", f"{_UNPACK}: gunzip -k FILE"),
+    b"\x28\xb5\x2f\xfd": ("a Zstandard file", f"{_UNPACK}: unzstd FILE"),
+    b"\xfd7zXZ\x00": ("an xz file", f"{_UNPACK}: unxz -k FILE"),
+    b"BZh": ("a bzip2 file", f"{_UNPACK}: bunzip2 -k FILE"),
+    b"PK\x03\x04": ("a zip file", f"{_UNPACK}: unzip FILE"),
+    b"PAR1": ("a Parquet file", "Export JSON Lines instead"),
+    b"\xff\xfe": ("text in UTF-16", "Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"),
+    b"\xfe\xff": ("text in UTF-16", "Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"),
+}
+"""How files begin that no import reads: what they are, and what to do."""
+_LONGEST_MARK = max(map(len, _MARKS))
+
+
 def open_source(file: Path) -> BinaryIO:
     """Open a file that can be read twice. Raises UsageError."""
     try:
         if file.exists() and not file.is_file():
             fix = "Name a file: it is read twice, so a pipe will not do"
             raise UsageError("that is no file", where=str(file), fix=fix)
-        return file.open("rb", buffering=_BUFFER_BYTES)
+        stream = file.open("rb", buffering=_BUFFER_BYTES)
+        first = stream.read(_LONGEST_MARK)
+        stream.seek(0)
     except OSError as exc:
         what = f"cannot read the file: {exc.strerror}"
         raise UsageError(what, where=str(file), fix="Check the path") from exc
+    for mark, (what, fix) in _MARKS.items():
+        if first.startswith(mark):
+            stream.close()
+            raise UsageError(f"that is {what}, not text in UTF-8", where=str(file), fix=fix)
+    return stream
 
 
 def skipped_log(

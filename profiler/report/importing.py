@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from profiler.workload.dispersion import Dispersion
+    from profiler.workload.importers.beginnings import Beginnings
     from profiler.workload.importers.request_survey import RequestSurvey, RequestTally
     from profiler.workload.importers.survey import Findings, Survey, Tally
 
@@ -30,9 +31,9 @@ def import_summary(
 ) -> list[str]:
     """Return the lines to print; `redacted` is None where nothing was to be redacted."""
     out = [f"{source}: {_sized(found.whole)}", f"  {_lengths(found.whole)}"]
-    if found.begun_s is not None:
-        first, last = map(_time, found.begun_s)
-        out.append(f"  recorded from {first} to {last}")
+    if found.whole.tokens is None:
+        out.append("  tokens: not counted; --count-tokens counts them")
+    out.extend(_beginnings(found.begun, found.whole.sessions))
     if found.recognised.total:
         out.append("recognised:")
         out.extend(_findings(found.recognised, found.unit))
@@ -97,6 +98,31 @@ def _lengths(tally: Tally) -> str:
     return f"turns per session: {min(turns)} to {max(turns)}, median {median}"
 
 
+def _beginnings(begun: Beginnings, sessions: int) -> Iterator[str]:
+    """Say when sessions began, how often, and how bursty."""
+    if begun.first_s is None or begun.last_s is None:
+        yield "  arrivals: not observed, no session has a time"
+        return
+    yield f"  recorded from {_time(begun.first_s)} to {_time(begun.last_s)}"
+    of = "" if begun.count == sessions else f" (of {_plural(begun.count, 'session')} with a time)"
+    yield _arrivals(begun.last_s - begun.first_s, begun.rate_per_s, "sessions ", of)
+    found = begun.dispersion()
+    if found is None:
+        yield "  burstiness: not observed, there are too many sessions to keep their times"
+    else:
+        yield from _burstiness(*found)
+
+
+def _arrivals(length_s: float, rate_per_s: float | None, what: str = "", of: str = "") -> str:
+    rate = "" if rate_per_s is None else f", {rate_per_s:.3g} {what}per second"
+    return f"  arrivals: over {length_s:,.1f} s{rate}{of}"
+
+
+def _burstiness(second: Dispersion, minute: Dispersion) -> Iterator[str]:
+    yield f"  burstiness: {dispersion_words(second, 'second')}"
+    yield f"              {dispersion_words(minute, 'minute')}"
+
+
 def _findings(findings: Findings, unit: str) -> Iterator[str]:
     for what, count in findings.counts.most_common():
         lines = findings.first_lines[what]
@@ -154,12 +180,8 @@ def _trace_facts(tally: RequestTally) -> Iterator[str]:
         if counts:
             p50, p95 = _quantile(counts, 0.5), _quantile(counts, 0.95)
             yield f"  {name} tokens: median {p50:,}, p95 {p95:,}, most {max(counts):,} (3 digits)"
-    rate = tally.rate_per_s
-    length = f"{(tally.last_ns - tally.first_ns) / 1e9:,.1f} s"
-    yield f"  arrivals: over {length}" + ("" if rate is None else f", {rate:.3g} per second")
-    second, minute = tally.second.dispersion, tally.minute.dispersion
-    yield f"  burstiness: {dispersion_words(second, 'second')}"
-    yield f"              {dispersion_words(minute, 'minute')}"
+    yield _arrivals((tally.last_ns - tally.first_ns) / 1e9, tally.rate_per_s)
+    yield from _burstiness(tally.second.dispersion, tally.minute.dispersion)
     if not tally.with_blocks:
         return
     if tally.reused_blocks is None:

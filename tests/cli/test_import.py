@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import re
 import sys
 
 import pytest
@@ -93,6 +97,15 @@ def test_times_become_a_rate_that_is_suggested(importing, tmp_path):
     assert "# rate: 0.02/s" in (tmp_path / "w/x.yaml").read_text()
 
 
+def test_sessions_without_a_time_make_the_rate_no_higher(importing, tmp_path):
+    """Ten more, of which nobody knows when they were."""
+    times = (1000, 1010, 1100)
+    lines = "".join(LINE.replace('"id": "a"', f'"timestamp": {time}') for time in times)
+    more = "".join(LINE.replace('"id": "a"', f'"id": "{number}"') for number in range(10))
+    assert "(of 3 sessions with a time)" in importing(lines + more)[1]
+    assert "# rate: 0.02/s" in (tmp_path / "w/x.yaml").read_text()
+
+
 def test_broken_lines_are_skipped_and_named(importing):
     code, out, _ = importing(LINE + "{oops\n")
     assert code == 0
@@ -104,7 +117,7 @@ def test_broken_lines_are_skipped_and_named(importing):
     [
         ("", "no session in the file"),
         ("{oops\n[]\n{oops\n", "in.jsonl:1: none of 3 lines can be taken, 2 of them for this: not"),
-        ("\ufeff".encode("utf-16"), "not UTF-8"),
+        ("é\n".encode("latin-1"), "not UTF-8"),
     ],
 )
 def test_a_file_of_which_nothing_can_be_taken_is_an_error(importing, tmp_path, text, message):
@@ -154,6 +167,23 @@ def test_a_workload_is_a_yaml_file_and_a_kind_is_one_of_those(importing):
     code, _, err = importing(LINE, kind="nonsense")
     assert code == 2
     assert "sharegpt" in err
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (gzip.compress(b"x"), r"a gzip file.*gunzip -k"),
+        (lzma.compress(b"x"), r"an xz file.*unxz"),
+        (bz2.compress(b"x"), r"a bzip2 file.*bunzip2"),
+        (b"PAR1\x15", r"a Parquet file.*JSON Lines"),
+        ("[]".encode("utf-16"), r"text in UTF-16.*iconv"),
+    ],
+    ids=["gzip", "xz", "bzip2", "parquet", "utf-16"],
+)
+def test_a_file_that_is_no_text_is_named_with_what_to_do(importing, data, message):
+    code, _, err = importing(data)
+    assert code == 2
+    assert re.search(message, err)
 
 
 @pytest.mark.parametrize(("file", "message"), [("nowhere.jsonl", "cannot read"), (".", "no file")])

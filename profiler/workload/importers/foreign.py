@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from profiler.workload.importers.messages import arguments_text, json_text, shortened
+from profiler.workload.importers import attachments
+from profiler.workload.importers.messages import ATTACHED, arguments_text, json_text, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,9 @@ _ROLES = {
     "system": "system",
     "developer": "system",
 }
-_CALLING = {"role", "content", "tool_calls"}
-_TOLD = {"role", "content", "tool_call_id"}
+CALLING_KEYS = {"role", "content", "tool_calls"}
+TOLD_KEYS = {"role", "content", "tool_call_id"}
+"""What OpenAI's own messages have that call tools, and those that hold what a tool gave."""
 _OF_CALL = ("id", "type", "function")
 _OF_FUNCTION = ("name", "arguments")
 _TEXT_ROLES = ("system", "user", "assistant")
@@ -72,7 +74,8 @@ def parsed(value: Any) -> Any:
 def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
     """Return OpenAI chat messages of a list of messages in any dialect, or JSON text of one.
 
-    Messages of roles that are not known are left out, and named in `notes`.
+    Messages of roles that are not known are left out, and named in `notes`; as is what the user's
+    last message has beside text.
     """
     value = parsed(value)
     if isinstance(value, dict):
@@ -80,7 +83,11 @@ def messages(value: Any, notes: dict[str, None] | None = None) -> list[Message]:
             if isinstance(value.get(key), list):
                 return [*_preamble(value), *messages(value[key], notes)]
         value = [value]
-    return _of_list(value, notes) if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    if notes is not None and attachments.are_in_last(value):
+        notes[ATTACHED] = None
+    return _of_list(value, notes)
 
 
 def _of_list(value: list[Any], notes: dict[str, None] | None) -> list[Message]:
@@ -114,10 +121,10 @@ def _usual(item: dict[str, Any], role: Any, content: Any) -> Message | None:
     """
     if role == "tool":
         call_id = item.get("tool_call_id")
-        if type(content) is type(call_id) is str and item.keys() == _TOLD:
+        if type(content) is type(call_id) is str and item.keys() == TOLD_KEYS:
             told: Message = {"role": "tool", "content": content}
             return {**told, "tool_call_id": call_id} if call_id else told
-    elif role == "assistant" and item.keys() == _CALLING:
+    elif role == "assistant" and item.keys() == CALLING_KEYS:
         calls = item["tool_calls"]
         if (content is None or type(content) is str) and type(calls) is list:
             return asked(content or "", [_call(made) for made in calls if type(made) is dict])
@@ -312,25 +319,33 @@ def answer(value: Any, depth: int = 4) -> str | None:
     return None
 
 
-def last_user(value: Any) -> str | None:
+def last_user(value: Any, notes: dict[str, None] | None = None) -> str | None:
     """Return the text of the last user message in a list of messages of any dialect."""
-    texts = [m["content"] for m in messages(value) if m["role"] == "user"]
+    return last_said(messages(value, notes))
+
+
+def last_said(said: list[Message]) -> str | None:
+    """Return the text of the last user message, None where it is blank."""
+    texts = [m["content"] for m in said if m["role"] == "user"]
     return texts[-1] if texts and texts[-1].strip() else None
 
 
-def asked_by_user(value: Any, depth: int = 4) -> str | None:
-    """Return what the user said in an agent's input: text, messages, or an object with them."""
+def asked_by_user(value: Any, notes: dict[str, None] | None = None, depth: int = 4) -> str | None:
+    """Return what the user said in an agent's input: text, messages, or an object with them.
+
+    `notes` as of `messages`.
+    """
     value = parsed(value)
     if isinstance(value, str):
         return value if value.strip() else None
-    if (text := last_user(value)) is not None:
+    if (text := last_user(value, notes)) is not None:
         return text
     if not isinstance(value, dict) or depth == 0:
         return None
     for key in _USER_KEYS:
-        if value.get(key) is not None and (text := asked_by_user(value[key], depth - 1)):
+        if value.get(key) is not None and (text := asked_by_user(value[key], notes, depth - 1)):
             return text
     arguments = value.get("kwargs") or value.get("args")
     if isinstance(arguments, list):
         arguments = arguments[0] if arguments else None
-    return asked_by_user(arguments, depth - 1) if arguments is not None else None
+    return asked_by_user(arguments, notes, depth - 1) if arguments is not None else None

@@ -54,7 +54,7 @@ def lines(stream: BinaryIO) -> Iterator[Frame]:
     while data := stream.readline(MOST_BYTES):
         length = len(data)
         if length == MOST_BYTES and not data.endswith(b"\n"):
-            yield Frame(number, offset, b"", _TOO_LONG)
+            yield Frame(number, offset, b"", TOO_LONG)
             while data := stream.readline(_CHUNK_BYTES):
                 length += len(data)
                 if data.endswith(b"\n"):
@@ -90,7 +90,7 @@ def items_from(
     yield from _Items(stream, offset, line, has_tail=has_tail, in_lines=in_lines).items()
 
 
-_TOO_LONG = f"longer than {MOST_BYTES // 2**20} MiB"
+TOO_LONG = f"longer than {MOST_BYTES // 2**20} MiB"
 
 
 def skip_bom(stream: BinaryIO) -> int:
@@ -126,7 +126,7 @@ class _Items:
             if self._is_closed:
                 break
             if len(self._buffer) - self._end > MOST_BYTES:
-                yield self._lost(f"{_TOO_LONG}: the rest of the file was not read")
+                yield self._lost(f"{TOO_LONG}: the rest of the file was not read")
                 return
         if not self._is_closed:
             yield self._lost("the array is not closed: what stands from here on was not read")

@@ -11,6 +11,7 @@ import base64
 import binascii
 from collections import OrderedDict
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -93,6 +94,7 @@ def _read(entry: dict[str, Any]) -> tuple[Request, str, float]:
     return found, _place(url), begin_s
 
 
+@lru_cache(1024)
 def _place(url: str) -> str:
     """Return a URL without query and user: what may be shown."""
     try:

@@ -9,6 +9,9 @@ export-fields, and langfuse/langfuse, fern/apis/server/definition/commons.yml.
 
 Observations of type `GENERATION` are LLM calls. Of those within one another the inner ones count:
 the outer is a wrapper.
+
+What LLMs were given is most of a file, and all that is taken of it is the system prompt and the
+user's last message. So what is kept on disk until a trace is together is these.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from profiler.workload.importers import foreign
 from profiler.workload.importers.documents import records
+from profiler.workload.importers.gist import Gist, gist
 from profiler.workload.importers.grouping import Groups
-from profiler.workload.importers.messages import check_depth
+from profiler.workload.importers.messages import RefusedError, check_depth
 from profiler.workload.importers.times import seconds
 from profiler.workload.importers.turns import Call, Turn
 
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from profiler.workload.importers.frames import Frame
     from profiler.workload.importers.gathering import Gathering
 
-    Row = dict[str, Any]
+    Row = dict[Any, Any]
 
 PATHS = (("data",),)
 TRACE, OBSERVATION = b"t", b"o"
@@ -52,12 +56,47 @@ def gather(stream: BinaryIO, into: Gathering, advanced: Callable[[Frame], None] 
             for trace_id, kind, part in _rows(row, line, into):
                 with into.refusing(line):
                     check_depth(data, part)
-                    traces.add(trace_id.encode(errors="replace"), marshal.dumps((kind, line, part)))
+                    kept = marshal.dumps((kind, line, _kept(kind, part)))
+                    traces.add(trace_id.encode(errors="replace"), kept)
         for key, records_of in traces.groups():
             parts = [marshal.loads(record) for record in records_of]  # noqa: S302 - as above
             with into.refusing(min(line for _, line, _ in parts)):
                 _trace(key.decode(errors="replace"), parts, into)
         into.dropped(traces.dropped)
+
+
+def _kept(kind: bytes, row: Row) -> Row:
+    """Return what is looked at of a trace or an observation; the gist of what an LLM was given."""
+    kept = {key: row[key] for key in row if key in _READ}
+    if kind == OBSERVATION and _type(row) == "GENERATION" and (given := _gist(row.get("input"))):
+        del kept["input"]
+        kept[_GIST] = given
+    return kept
+
+
+def _gist(given: Any) -> tuple[Any, ...] | None:
+    """Return the gist of messages, None where more than it may be looked at."""
+    given = foreign.parsed(given)
+    if type(given) is not list and type(given) is not dict:
+        return None
+    try:
+        found = gist(given)
+    except RefusedError:  # which counts where it is the first call's
+        return None
+    # An object without a user's message is looked through for what a user may have said.
+    return tuple(found) if type(given) is list or found.user is not None else None
+
+
+_GIST = 0  # no key of JSON is a number
+_READ = frozenset(
+    {
+        *("id", "type", "name", "level", "latency", "timestamp", "input", "output"),
+        *("startTime", "start_time", "endTime", "end_time"),
+        *("parentObservationId", "parent_observation_id"),
+        *("sessionId", "session_id", "userId", "user_id"),
+        *("usageDetails", "usage_details", "usage"),
+    }
+)
 
 
 def _rows(row: Row, line: int, into: Gathering) -> Iterator[tuple[str, bytes, Row]]:
@@ -125,8 +164,9 @@ def _trace(trace_id: str, parts: list[tuple[bytes, int, Row]], into: Gathering) 
         ends = [begin_s + max(0.0, latency)]
     calls = _innermost([row for row in rows if _type(row) == "GENERATION"])
     replies, sizes = _replies(calls, rows, notes)
-    first = foreign.messages(calls[0].get("input"), notes) if calls else []
-    user = _user(trace, rows, first)
+    first = _first(calls)
+    notes |= dict.fromkeys(first.notes)
+    user = _user(trace, rows, first, notes)
     if not replies and user is not None:
         answer = foreign.answer(trace.get("output"))
         replies = [{"role": "assistant", "content": answer}] if answer else []
@@ -143,7 +183,7 @@ def _trace(trace_id: str, parts: list[tuple[bytes, int, Row]], into: Gathering) 
             end_s=max(ends, default=begin_s),
             user=user,
             replies=[] if user is None else replies,
-            system=next((m["content"] for m in first if m["role"] == "system"), None),
+            system=first.system,
             calls=sizes if user is None else [],
             by_user=by_user,
             agent=str(get(trace, "name") or ""),
@@ -193,14 +233,23 @@ def _session(trace: Row, rows: list[Row], trace_id: str) -> tuple[str, bool]:
     return trace_id, False
 
 
-def _user(trace: Row, rows: list[Row], first: list[Message]) -> str | None:
+def _first(calls: list[Row]) -> Gist:
+    """Return the gist of what the first LLM call was given."""
+    if not calls:
+        return Gist(None, None)
+    kept = calls[0].get(_GIST)
+    return gist(calls[0].get("input")) if kept is None else Gist(*kept)
+
+
+def _user(trace: Row, rows: list[Row], first: Gist, notes: dict[str, None]) -> str | None:
     """Return what the user said: what the trace, its root or its first LLM call was given."""
     roots = [row for row in rows if not get(row, "parentObservationId", "parent_observation_id")]
     for row in (trace, *roots[:1]):
-        if (text := foreign.asked_by_user(row.get("input"))) is not None:
+        kept = row.get(_GIST)
+        text = foreign.asked_by_user(row.get("input"), notes) if kept is None else kept[1]
+        if text is not None:
             return text
-    texts = [m["content"] for m in first if m["role"] == "user"]
-    return texts[-1] if texts and texts[-1].strip() else None
+    return first.user
 
 
 def _replies(

@@ -11,6 +11,9 @@ from profiler.workload.conversations import ROLES, Message, content_text, is_con
 ORPHAN = "a tool result without a call"
 """A note: the message is kept, as it was recorded."""
 
+ATTACHED = "images, files or the like in a message of the user: only its text is replayed"
+SAME_CALL = "a tool call with the id of an earlier one"
+
 TOO_DEEP = "JSON that is nested too deeply"
 
 
@@ -69,8 +72,7 @@ def session_of(
         role = _checked_role(message)
         if role == "user":
             turns += 1
-            if not content_text(message.get("content")).strip():
-                raise RefusedError("a user message without text")
+            _check_user(message.get("content"), found)
         elif role == "assistant":
             if message.get("tool_calls") or message.get("function_call"):
                 _calls(message, asked, found)
@@ -84,10 +86,19 @@ def session_of(
     return Session(session, messages, turns, tuple(found), begin_s)
 
 
+def _check_user(content: Any, notes: dict[str, None]) -> None:
+    if not content_text(content).strip():
+        raise RefusedError("a user message without text")
+    if isinstance(content, list) and any(part.get("type") != "text" for part in content):
+        notes[ATTACHED] = None
+
+
 def _checked_role(message: Any) -> str:
     if not isinstance(message, dict):
         raise RefusedError("a message that is not an object")
     role = message.get("role")
+    if role is None:
+        raise RefusedError("a message without a role")
     if not isinstance(role, str) or role not in ROLES:
         raise RefusedError(f"the unknown role {shortened(role)}")
     content = message.get("content")
@@ -106,7 +117,11 @@ def _calls(message: Message, asked: set[str], notes: dict[str, None]) -> None:
     if not isinstance(calls, list):
         raise RefusedError("tool calls that are no list")
     functions = [call.get("function") if isinstance(call, dict) else None for call in calls]
-    asked.update(c["id"] for c in calls if isinstance(c, dict) and isinstance(c.get("id"), str))
+    ids = [c["id"] for c in calls if isinstance(c, dict) and isinstance(c.get("id"), str)]
+    before = len(asked)
+    asked.update(ids)
+    if len(asked) < before + len(ids):
+        notes[SAME_CALL] = None
     if (legacy := message.get("function_call")) is not None:
         functions.append(legacy)
         if isinstance(legacy, dict) and isinstance(legacy.get("name"), str):

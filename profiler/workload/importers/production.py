@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from profiler.workload.importers.kinds import ImportKind
     from profiler.workload.importers.messages import Session
-    from profiler.workload.importers.requests import Request
+    from profiler.workload.importers.request_lines import Request
 
 MOST_STARTS = 2_000_000
 TOO_LATE = "a time more than 292 years from 1970, left out"

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from profiler.workload.importers.beginnings import Beginnings
 from profiler.workload.importers.duplicates import Ids
 from profiler.workload.importers.sample import Place, Sampler
 from profiler.workload.importers.streaming import Problem, sessions
@@ -79,7 +80,7 @@ class Tally:
 class Survey:
     """What a file holds. `chosen` are the sessions to take, None for all of them.
 
-    `begun_s` is when the first and the last session with a time began, in seconds since 1970.
+    `begun` is when the sessions that have a time began.
     `recognised` counts what was found in files that hold much else, `unit` is what the numbers of
     places count, and `told` is called with each problem.
     """
@@ -87,7 +88,7 @@ class Survey:
     whole: Tally = field(default_factory=Tally)
     skipped: Findings = field(default_factory=Findings)
     odd: Findings = field(default_factory=Findings)
-    begun_s: tuple[float, float] | None = None
+    begun: Beginnings = field(default_factory=Beginnings)
     chosen: list[Place] | None = None
     recognised: Findings = field(default_factory=Findings)
     unit: str = "line"
@@ -131,8 +132,7 @@ def survey(
             if session.id is not None:
                 ids.add(session.id, line)
             if session.begin_s is not None:
-                first, last = found.begun_s or (session.begin_s, session.begin_s)
-                found.begun_s = min(first, session.begin_s), max(last, session.begin_s)
+                found.begun.add(session.begin_s)
             if sampler is not None:
                 sampler.add(session.turns, Place(offset, length, line))
         for line in ids.repeated():

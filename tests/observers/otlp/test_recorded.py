@@ -206,6 +206,15 @@ def test_think_time_is_from_the_servers_end_to_the_next_request() -> None:
     assert found.sessions["s"].notes == (AWAY,)
 
 
+def test_a_turn_begins_when_the_server_took_it_in_whatever_the_clocks_of_others_say() -> None:
+    early = span(1, 3, 8, 9, 1)  # of a process whose clock is behind, within the server's span
+    found = Gathered(gather, lines([
+        request(span(1, 1, 10, 12, session__id="s"), early,
+                chat(1, 2, 11, 12, 9, 9, gen_ai__input__messages=[said("user", "q")])),
+    ]))  # fmt: skip
+    assert found.sessions["s"].begin_s == T0 + 10
+
+
 def test_a_user_who_comes_back_after_half_an_hour_begins_a_session() -> None:
     found = Gathered(gather, lines([
         request(span(n, 1, begin, begin + 1, user__id="u"), chat(n, 2, begin, begin + 1, 9, 9,

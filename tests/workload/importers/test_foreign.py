@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.workload.importers.foreign import answer, asked_by_user, messages
+from profiler.workload.importers.foreign import answer, asked_by_user, last_user, messages
+from profiler.workload.importers.gist import Gist, gist
 
 CALL = {
     "id": "c",
@@ -142,3 +143,24 @@ def test_a_message_of_openai_means_the_same_with_a_key_that_says_nothing(
 ) -> None:
     """The usual ones are taken a quicker way, which a key of their own keeps them from."""
     assert messages([message]) == messages([{**message, "created": 1}])
+
+
+ANY: st.SearchStrategy[Any] = st.one_of(
+    OPENAI,
+    st.sampled_from([*SAID, {"role": "robot"}, {"type": "human", "content": "Hm?"}, [], "x"]),
+    st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["user", "system", "assistant", "developer"]),
+            "content": st.sampled_from(["", " ", "Where?", "Be kind."]),
+        }
+    ),
+)
+
+
+@given(said=st.lists(ANY, max_size=6))
+def test_the_gist_of_messages_is_what_all_of_them_say(said: list[Any]) -> None:
+    """Those of OpenAI's own shape are looked at without being converted."""
+    notes: dict[str, None] = {}
+    systems = [m["content"] for m in messages(said, notes) if m["role"] == "system"]
+    expected = Gist(systems[0] if systems else None, last_user(said), tuple(notes))
+    assert gist(said) == gist(json.dumps(said)) == gist({"messages": said}) == expected

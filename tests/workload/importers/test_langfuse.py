@@ -173,6 +173,30 @@ def test_without_a_session_a_user_is_one_and_a_pause_of_an_hour_parts_it() -> No
     }
 
 
+@pytest.mark.parametrize(
+    "given", ["And?", {"question": "And?"}, {"messages": [], "input": "And?"}, FIRST[1:]]
+)
+def test_what_the_root_was_given_is_looked_through_where_the_trace_says_nothing(given: Any) -> None:
+    rows = [
+        trace("t1", 0),
+        {**generation("t1", 1, 9, given, "Here."), "parentObservationId": None},
+        generation("t1", 2, 3, FIRST, "Here."),
+    ]
+    expected = "And?" if given != FIRST[1:] else "Where is it?"
+    assert Gathered(gather, lines(rows)).users("s1") == [expected]
+
+
+def test_only_what_the_first_call_was_given_can_be_refused() -> None:
+    """Arguments that orjson reads and does not write, in a text, whose depth is looked at late."""
+    deep = json.dumps([{"role": "assistant", "tool_calls": [{"name": "f", "input": "PLACE"}]}])
+    deep = deep.replace('"PLACE"', "[" * 900 + "]" * 900)
+    of = trace("t1", 0, input="Where?")
+    given = [generation("t1", 1, 2, FIRST, "Here."), generation("t1", 3, 4, deep, "There.")]
+    assert Gathered(gather, lines([of, *given])).skipped == []
+    given[0]["input"] = deep
+    assert Gathered(gather, lines([of, *given])).skipped == [(1, TOO_DEEP)]
+
+
 def test_without_content_lengths_are_those_of_usage() -> None:
     """First turn: 120 of input, the least there is 100, and one. Second: 170 - (120 + 30)."""
     none = {"input": None, "output": None}

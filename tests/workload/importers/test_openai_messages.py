@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from profiler.workload.importers.messages import ORPHAN, RefusedError
+from profiler.workload.importers.messages import ATTACHED, ORPHAN, SAME_CALL, RefusedError
 from profiler.workload.importers.openai_messages import session
 from profiler.workload.importers.times import AWAY, BACKWARDS
 
@@ -49,6 +49,7 @@ def test_messages_are_kept_as_they_are_tool_calls_included() -> None:
         ([ANSWER], "no user message"),
         ([ASK, "x"], "not an object"),
         ([{"role": "narrator", "content": "x"}], "the unknown role 'narrator'"),
+        ([{"content": "x"}], "a message without a role"),
         ([{"role": ["user"], "content": "x"}], "the unknown role 'list'"),
         ([{"role": "user", "content": 7}], "neither text, null nor a list of parts"),
         ([{"role": "user", "content": " "}], "a user message without text"),
@@ -60,6 +61,23 @@ def test_messages_are_kept_as_they_are_tool_calls_included() -> None:
 def test_what_cannot_be_replayed_is_refused_with_its_reason(data: Any, reason: str) -> None:
     with pytest.raises(RefusedError, match=reason):
         session(data)
+
+
+def test_images_of_a_user_are_not_replayed_and_that_is_noted() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://x.example/1.png"}}
+    seen = {"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}
+    assert session([seen, ANSWER]).notes == (ATTACHED,)
+    assert session([{"role": "user", "content": seen["content"][:1]}, ANSWER]).notes == ()
+    with pytest.raises(RefusedError, match="a user message without text"):
+        session([{"role": "user", "content": [image]}, ANSWER])
+
+
+def test_calls_of_one_id_are_noted_within_a_message_and_across() -> None:
+    twice = call()
+    twice["tool_calls"] *= 2
+    assert session([ASK, twice, ANSWER]).notes == (SAME_CALL,)
+    assert session([ASK, call(), result(), call(), result(), ANSWER]).notes == (SAME_CALL,)
+    assert session([ASK, call("c1"), call("c2"), ANSWER]).notes == ()
 
 
 def test_a_tool_result_without_a_call_is_kept_and_noted() -> None:

@@ -89,9 +89,11 @@ def test_ids_that_come_again_and_results_without_calls_are_odd_but_taken() -> No
     assert found.whole.sessions == 3
 
 
-def test_the_first_and_the_last_time_are_kept() -> None:
-    found = surveyed(talk(1, timestamp=50), talk(1), talk(1, timestamp=20))
-    assert found.begun_s == (20.0, 50.0)
+def test_sessions_begin_in_any_order_and_those_without_a_time_are_no_arrivals() -> None:
+    """Two sessions with a time, 30 s apart: one gap."""
+    begun = surveyed(talk(1, timestamp=50), talk(1), talk(1, timestamp=20)).begun
+    assert (begun.count, begun.first_s, begun.last_s) == (2, 20.0, 50.0)
+    assert begun.rate_per_s == 1 / 30
 
 
 def written(stream: io.BytesIO, found: Survey, tmp_path: Path, **options: Any) -> Any:

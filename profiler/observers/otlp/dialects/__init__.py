@@ -40,6 +40,10 @@ _READERS = (
 """Each with the attributes, or scopes, of which a span has one if it is a span of that kind."""
 
 _NAMES = frozenset[str]().union(*(names for _, names in _READERS))
+AGENTS = frozenset[str]().union(
+    *(names for reader, names in _READERS if reader not in {database.seen, http.seen})
+)
+"""The names of those that see inferences, tools and agents, beside what they use."""
 
 
 def read(span: Span) -> Seen:

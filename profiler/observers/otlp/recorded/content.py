@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from profiler.workload.importers import foreign
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from profiler.observers.otlp.spans import Span
     from profiler.workload.conversations import Message
@@ -36,7 +36,8 @@ _SESSION = (
     "session_id",
 )
 _USER = ("user.id", "langfuse.user.id", "enduser.id", "traceloop.association.properties.user_id")
-_NAMING = frozenset({*_SESSION, *_USER})
+NAMING = frozenset({*_SESSION, *_USER})
+"""The attributes that tell which session a span is of."""
 _SYSTEM = ("gen_ai.system_instructions", "gen_ai.system.instructions")
 _WHOLE_INPUT = (
     "gcp.vertex.agent.llm_request",
@@ -59,6 +60,7 @@ _AGENT_INPUT = (
     "input.value",
     "traceloop.entity.input",
 )
+_ANSWER = "gen_ai.output.messages"
 _AGENT_MESSAGES = ("pydantic_ai.all_messages", "all_messages_events")
 _RESULT = (
     "gen_ai.tool.call.result",
@@ -76,9 +78,9 @@ _EVENT_ROLES = {
 _MOST_DEPTH = 12
 
 
-def session_id(spans: list[Span]) -> tuple[str, bool] | None:
+def session_id(spans: Iterable[Span]) -> tuple[str, bool] | None:
     """Return the id of a trace's session, and whether it is only a user's; None without one."""
-    named = [span for span in spans if not _NAMING.isdisjoint(span.attributes)]
+    named = [span for span in spans if not NAMING.isdisjoint(span.attributes)]
     for names, by_user in ((_SESSION, False), (_USER, True)):
         for name in names:
             for span in named:
@@ -86,6 +88,13 @@ def session_id(spans: list[Span]) -> tuple[str, bool] | None:
                 if isinstance(found, str) and found:
                     return found, by_user
     return None
+
+
+def read_once(span: Span) -> Span:
+    """Parse what an LLM answered, for all that read it after."""
+    if (said := span.attributes.get(_ANSWER)) is not None:
+        span.attributes[_ANSWER] = foreign.parsed(said)
+    return span
 
 
 def asked_llm(span: Span, notes: dict[str, None]) -> list[Message]:
@@ -111,7 +120,7 @@ def asked_llm(span: Span, notes: dict[str, None]) -> list[Message]:
 
 def said_by_llm(span: Span) -> Message | None:
     """Return what an LLM answered, None where it was not recorded."""
-    found = _given(span, "gen_ai.output.messages")
+    found = _given(span, _ANSWER)
     if found is not None:
         return foreign.assistant(found)
     for prefix in ("llm.output_messages.", "gen_ai.completion."):
@@ -127,17 +136,17 @@ def said_by_llm(span: Span) -> Message | None:
     return None
 
 
-def asked_agent(span: Span) -> str | None:
+def asked_agent(span: Span, notes: dict[str, None]) -> str | None:
     """Return what the user said, as an agent's span has it."""
     for name in _AGENT_INPUT:
-        if text := foreign.asked_by_user(span.attributes.get(name)):
+        if text := foreign.asked_by_user(span.attributes.get(name), notes):
             return text
     return None
 
 
-def last_asked_agent(span: Span) -> str | None:
+def last_asked_agent(span: Span, notes: dict[str, None]) -> str | None:
     """Return the last message of the user that an agent's span has of its whole run."""
-    found = (foreign.last_user(span.attributes.get(name)) for name in _AGENT_MESSAGES)
+    found = (foreign.last_user(span.attributes.get(name), notes) for name in _AGENT_MESSAGES)
     return next((text for text in found if text is not None), None)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
+    from profiler.observers.otlp.seen import Sighting
     from profiler.observers.otlp.spans import Span
     from profiler.workload.importers.frames import Frame
     from profiler.workload.importers.gathering import Gathering
@@ -125,7 +126,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 def _trace(trace_id: str, parts: list[bytes], into: Gathering) -> None:
-    spans: list[Span] = []
+    spans: list[Span | Sighting] = []
     lines: list[int] = []
     for part in parts:
         line, span = span_of(trace_id, part)

@@ -11,7 +11,8 @@ from profiler.observers.otlp.assemble import tools_in
 from profiler.observers.otlp.calls import without_attempts
 from profiler.observers.otlp.dialects import sighting
 from profiler.observers.otlp.recorded import content
-from profiler.observers.otlp.seen import AgentRun
+from profiler.observers.otlp.seen import AgentRun, Sighting
+from profiler.observers.otlp.spans import Span
 from profiler.observers.otlp.tree import Tree
 from profiler.workload.importers import foreign
 from profiler.workload.importers.turns import Call, Turn
@@ -20,24 +21,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from profiler.observers.otlp import calls
-    from profiler.observers.otlp.seen import Sighting, ToolRun
-    from profiler.observers.otlp.spans import Span
+    from profiler.observers.otlp.seen import ToolRun
     from profiler.workload.conversations import Message
 
 FAILED = "an LLM call that failed, not replayed"
 TWICE = "a span that was exported twice, taken once"
 
 
-def turn_of(trace_id: str, spans: list[Span], line: int) -> Turn | None:
-    """Return the turn that a trace is, None where nothing in it is an agent's."""
+def turn_of(trace_id: str, spans: Iterable[Span | Sighting], line: int) -> Turn | None:
+    """Return the turn that a trace is, None where nothing in it is an agent's.
+
+    A span that is of no agent may have been read already.
+    """
     by_id: dict[str, Span] = {}
+    seen: dict[str, Sighting] = {}
     notes: dict[str, None] = {}
     for span in spans:
-        if span.span_id in by_id:
+        if span.span_id in seen:
             notes[TWICE] = None
-        else:
-            by_id[span.span_id] = span
-    tree = Tree(map(sighting, by_id.values()))
+        elif type(span) is Sighting:
+            seen[span.span_id] = span
+        elif isinstance(span, Span):
+            by_id[span.span_id] = content.read_once(span)
+            seen[span.span_id] = sighting(span)
+    tree = Tree(seen.values())
     found = without_attempts(tree)
     tools = tools_in(tree)
     agents = [span for span in tree.spans if isinstance(span.seen, AgentRun)]
@@ -46,17 +53,18 @@ def turn_of(trace_id: str, spans: list[Span], line: int) -> Turn | None:
     answered = _answered(found, by_id, notes)
     asked = _asked(found[0], by_id, notes) if found else []
     users = [message["content"] for message in asked if message["role"] == "user"]
-    user = _first(content.asked_agent(by_id[span.span_id]) for span in agents)
+    user = _first(content.asked_agent(by_id[span.span_id], notes) for span in agents)
     if user is None and users:
         user = users[-1]
     if user is None:
-        user = _first(content.last_asked_agent(by_id[span.span_id]) for span in agents)
-    session, by_user = content.session_id(list(by_id.values())) or (trace_id, False)
+        user = _first(content.last_asked_agent(by_id[span.span_id], notes) for span in agents)
+    session, by_user = content.session_id(by_id.values()) or (trace_id, False)
     root = tree.root
+    begin = tree.spans[0] if root is None else root
     return Turn(
         session=session,
         line=line,
-        begin_s=tree.zero_ns / NS_PER_S,
+        begin_s=begin.start_ns / NS_PER_S,
         end_s=(max(s.end_ns for s in tree.spans) if root is None else root.end_ns) / NS_PER_S,
         user=user if user is not None and user.strip() else None,
         replies=[] if user is None else _replies(answered, tools, by_id),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from profiler.observers.otlp.recorded.kept import written
+from profiler.observers.otlp.recorded.kept import is_plain, kept_plain, written
 from profiler.observers.otlp.spans import SpanKind, Status
 
 _FIELDS = frozenset(
@@ -44,8 +44,8 @@ def usual(
 ) -> tuple[str, bytes] | None:
     """Return a span's trace and what `kept` returns of it, None where the span is not so.
 
-    Nothing in such a span is nested: its attributes are texts, numbers and booleans. `MESSAGES`,
-    most of a file and JSON for whoever reads it, stays in UTF-8.
+    Nothing in such a span is nested: its attributes are texts, numbers, booleans and lists of
+    texts. `MESSAGES`, most of a file and JSON for whoever reads it, stays in UTF-8.
     """
     if not _FIELDS.issuperset(span):
         return None
@@ -75,6 +75,9 @@ def usual(
     start_ns = int(begin)
     end_ns = max(start_ns, int(end))
     parent_id = parent_id or None
+    if is_plain(attributes, scope):
+        place = (line, span_id, parent_id, remote, known, start_ns, end_ns, scope)
+        return trace_id, kept_plain(place, resource)
     about = (name, known, start_ns, end_ns, attributes, (), code, message, scope, resource)
     return trace_id, written((line, span_id, parent_id, remote, *about))
 
@@ -107,13 +110,23 @@ def _scalars(pairs: Any) -> dict[str, Any]:
 
 
 def _number(pair: dict[str, Any], value: dict[str, Any]) -> Any:
-    """Return an attribute's number or boolean. Raises TypeError, KeyError or ValueError."""
+    """Return an attribute's number, boolean or list. Raises TypeError, KeyError or ValueError."""
     ((kind, plain),) = value.items()
     if len(pair) != _PAIR:
         raise TypeError
+    if kind == "arrayValue" and tuple(plain) == ("values",):
+        return [_text(item) for item in plain["values"]]
     if kind == "intValue" and type(plain) is str:
         return int(plain[:_INT_CHARACTERS])
     is_so = type(plain) is _PLAIN[kind]
     if not is_so:
         raise TypeError
     return plain
+
+
+def _text(item: dict[str, Any]) -> str:
+    """Return an item of a list, which is a text. Raises TypeError or KeyError."""
+    text = item["stringValue"]
+    if type(text) is not str or len(item) != 1:
+        raise TypeError
+    return text
