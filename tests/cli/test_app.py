@@ -203,6 +203,23 @@ def test_a_run_sends_its_first_request_without_loading_what_comes_later(tmp_path
     assert done.stdout.strip() == "[] 0", "an encoding, or one of these, came before the request"
 
 
+def test_ctrl_c_while_modules_are_loaded_is_no_traceback():
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from profiler.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), [(("schema", "profile"), 0), (("run", "no-such-workload"), 2)]
 )
