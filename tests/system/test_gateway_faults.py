@@ -176,6 +176,13 @@ def usage_told(records: list[Any], traffic: Traffic) -> dict[str, Any]:
     }
 
 
+def met_refusal(traffic: Traffic, exchange: Exchange) -> bool:
+    """Say whether the provider refused connections at a time of the call."""
+    refusals = [(x["from_s"], x["to_s"]) for x in traffic.truth if x.get("fault") == "refuse"]
+    send_s, end_s = exchange.send_ns / 1e9, exchange.end_ns / 1e9
+    return any(send_s <= to_s and end_s >= from_s for from_s, to_s in refusals)
+
+
 def judged(traffic: Traffic, trace_id: str) -> Any:
     """Return what is wrong with a call; None: nothing. The last request of its attempt decides."""
     attempt, exchange = traffic.attempts[trace_id], traffic.got[trace_id]
@@ -183,7 +190,9 @@ def judged(traffic: Traffic, trace_id: str) -> Any:
     lines = [line for line in traffic.truth if line.get("trace_id") == trace_id]
     faults = [line["fault"] for line in lines if line["kind"] == "fault"]
     is_served = any(line["kind"] == "llm_request" for line in lines)
-    if faults and not (faults[-1] == "reset_before_headers" and is_served):
+    # A reset of a reused connection is followed by a second one, which may be answered or refused.
+    is_second = bool(faults) and faults[-1] == "reset_before_headers"
+    if faults and not (is_second and (is_served or met_refusal(traffic, exchange))):
         recorded, may = BECOMES[faults[-1]]
         is_right = became[0] == recorded and became[1] in may
     elif is_served:
