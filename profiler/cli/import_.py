@@ -208,7 +208,7 @@ def _surveyed(
         advanced = progress(shown, total)
         survey(stream, kind, size=size, seed=seed, count=count, advanced=advanced, found=found)
     if not found.whole.sessions:
-        raise nothing_taken(found.skipped, file, unit=found.unit)
+        raise nothing_taken(found.skipped, file, kind, unit=found.unit)
 
 
 def _useless(*, redact: bool, patterns: list[str] | None, count: bool) -> str | None:

@@ -106,18 +106,34 @@ def skipped_log(
     return log.write
 
 
-def nothing_taken(skipped: Findings, file: Path, *, unit: str = "line") -> UsageError:
-    """Return what to raise where no session of a file can be taken."""
+def looks_like(file: Path) -> ImportKind | None:
+    """Return the kind of a file as its beginning tells; None: it does not, or cannot be read."""
+    from profiler.workload.importers.likely import BEGINNING_BYTES, likely_kind
+
+    try:
+        with file.open("rb") as stream:
+            return likely_kind(stream.read(BEGINNING_BYTES))
+    except OSError:
+        return None
+
+
+def nothing_taken(
+    skipped: Findings, file: Path, kind: ImportKind, *, unit: str = "line"
+) -> UsageError:
+    """Return what to raise where no session of a file can be taken as this kind."""
     if not skipped.total:
         fix = "Check that the export wrote something"
         return UsageError("there is no session in the file", where=str(file), fix=fix)
     what, often = skipped.counts.most_common(1)[0]
     lines = skipped.first_lines[what]
     units = "entries" if unit == "entry" else "lines"
+    fix = "Check the KIND (--kind of `workload`): " + ", ".join(ImportKind)
+    if (likely := looks_like(file)) not in {None, kind}:
+        fix = f"It looks like {likely}: give that as the KIND (--kind of `workload`), not {kind}"
     return UsageError(
         f"none of {skipped.total:,} {units} can be taken, {often:,} of them for this: {what}",
         where=f"{file}:{lines[0]}" if lines else str(file),
-        fix="Check the KIND (--kind of `workload`): " + ", ".join(ImportKind),
+        fix=fix,
     )
 
 

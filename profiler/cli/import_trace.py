@@ -102,25 +102,30 @@ def _imported(
         advanced = progress(shown, os.fstat(stream.fileno()).st_size)
         if size is None:
             found = RequestSurvey()
-            _write(data, surveyed(stream, kind, found, advanced=advanced, told=told), found, file)
+            rows = surveyed(stream, kind, found, advanced=advanced, told=told)
+            write_parts(data, _rows(_begun(rows, found, file, kind)))
             return found, found.whole
         found = survey_requests(stream, kind, size=size, seed=seed, advanced=advanced, told=told)
     stretch = Stretch()
-    _write(data, stretch.requests(stream, kind, skip=found.skip, take=found.take), found, file)
+    rows = stretch.requests(stream, kind, skip=found.skip, take=found.take)
+    write_parts(data, _rows(_begun(rows, found, file, kind)))
     return found, stretch.taken
 
 
-def _write(data: Path, chosen: Iterator[Batch], found: RequestSurvey, file: Path) -> None:
-    """Write requests. Raises UsageError where there is none, before anything is written."""
+def _begun(
+    chosen: Iterator[Batch], found: RequestSurvey, file: Path, kind: ImportKind
+) -> Iterator[Batch]:
+    """Return the same requests. Raises UsageError where there is none: nothing is written then."""
     first = next(chosen, None)
     if first is None:
-        raise nothing_taken(found.skipped, file)
-    write_parts(data, _rows(first, chosen))
+        raise nothing_taken(found.skipped, file, kind)
+    return chain((first,), chosen)
 
 
-def _rows(first: Batch, others: Iterator[Batch]) -> Iterator[bytes]:
+def _rows(chosen: Iterator[Batch]) -> Iterator[bytes]:
     yield HEADER
-    first_ns = first.at_ns[0]
-    for batch in chain((first,), others):
+    first_ns: int | None = None
+    for batch in chosen:
+        first_ns = batch.at_ns[0] if first_ns is None else first_ns
         offsets_ns = [at_ns - first_ns for at_ns in batch.at_ns]
         yield lines_of(offsets_ns, batch.inputs, batch.outputs, batch.blocks)

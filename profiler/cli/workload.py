@@ -48,7 +48,8 @@ def command(
     kind: Annotated[
         ImportKind | None,
         typer.Option(
-            help="The format of that file: openai-messages if not given.", rich_help_panel=_AGAINST
+            help="The format of that file, if not what its beginning looks like.",
+            rich_help_panel=_AGAINST,
         ),
     ] = None,
     latency: Annotated[
@@ -157,7 +158,7 @@ def command(
     estimate = _estimate(loaded, seen, earlier, profile, prices, is_own=latency is not None)
     compared = None
     if against is not None:
-        compared = _compared(loaded, seen, against, kind or ImportKind.OPENAI_MESSAGES, count)
+        compared = _compared(loaded, seen, against, kind, count)
     _print(loaded, seen, estimate, compared, against, DEFAULT_ENCODING, as_json=as_json)
 
 
@@ -256,15 +257,17 @@ def _compared(
     workload: "Workload",
     seen: "Outlook",
     file: Path,
-    kind: ImportKind,
+    kind: ImportKind | None,
     count: "Callable[[str], int]",
 ) -> "Likeness":
-    from profiler.cli.import_files import nothing_taken
+    """Compare with production data, of the kind that it looks like where none is named."""
+    from profiler.cli.import_files import looks_like, nothing_taken
     from profiler.workload.likeness import likeness
 
+    kind = kind or looks_like(file) or ImportKind.OPENAI_MESSAGES
     production = _production(file, kind, count, seed=workload.load.seed)
     if not production.sessions:
-        raise nothing_taken(production.skipped, file)
+        raise nothing_taken(production.skipped, file, kind)
     return likeness(workload, seen, production)
 
 

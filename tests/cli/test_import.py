@@ -128,6 +128,19 @@ def test_a_file_of_which_nothing_can_be_taken_is_an_error(importing, tmp_path, t
     assert not (tmp_path / "w").exists()
 
 
+def test_of_another_kind_it_says_which(importing):
+    code, _, err = importing(REQUEST % (0, 1))
+    assert code == 2
+    assert "It looks like mooncake: give that as the KIND" in err
+    assert "not openai-messages" in err
+    assert err.count("\n") == 1
+
+
+def test_of_no_kind_it_names_them_all(importing):
+    err = importing("hello\n")[2]
+    assert "Check the KIND (--kind of `workload`): openai-messages, sharegpt, otel, har" in err
+
+
 def test_nothing_is_overwritten_without_force(importing, tmp_path):
     assert importing(LINE)[0] == 0
     code, _, err = importing(LINE)

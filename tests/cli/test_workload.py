@@ -161,6 +161,17 @@ def test_the_comparison_as_json(shown, tmp_path):
     assert (think["verdict"], "no times" in think["reason"]) == (None, True)
 
 
+def test_production_data_is_of_the_kind_that_it_looks_like(shown, tmp_path):
+    turns = [{"from": "human", "value": "hello there"}, {"from": "gpt", "value": "hi"}]
+    (tmp_path / "p.json").write_text(json.dumps([{"conversations": turns}] * 30, indent=1))
+    code, out, err = shown("two.yaml", "--against", "p.json")
+    assert (code, err) == (0, "")
+    assert "Against p.json: 30 sessions, 30 user messages" in flat(out)
+    code, _, err = shown("two.yaml", "--against", "p.json", "--kind", "mooncake")
+    assert code == 2
+    assert "It looks like sharegpt: give that as the KIND (--kind of `workload`)" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

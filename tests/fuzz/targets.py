@@ -50,6 +50,7 @@ from profiler.planner.demand_file import load_demand
 from profiler.planner.plan import load_plan
 from profiler.profile.model import load_profile
 from profiler.workload.importers.kinds import ImportKind
+from profiler.workload.importers.likely import likely_kind
 from profiler.workload.importers.redact import Redactor
 from profiler.workload.importers.request_survey import Stretch, survey_requests
 from profiler.workload.importers.rewriting import Rewriter
@@ -338,6 +339,7 @@ def _write(_name: str, tokens: int) -> str:
 
 def _import(kind: ImportKind) -> Callable[[bytes], object]:
     def parse(data: bytes) -> None:
+        likely_kind(data)
         with ExitStack() as closing:
             source = cast("Any", closing.enter_context(tempfile.SpooledTemporaryFile(1 << 20)))
             source.write(data)
@@ -348,7 +350,7 @@ def _import(kind: ImportKind) -> Callable[[bytes], object]:
                 stream = gathered(source, kind, found, closing, write=_write, advanced=None)
             survey(stream, kind, size=3, seed=1, count=None, advanced=None, found=found)
             if not found.whole.sessions:
-                raise nothing_taken(found.skipped, Path("fuzzed"), unit=found.unit)
+                raise nothing_taken(found.skipped, Path("fuzzed"), kind, unit=found.unit)
             rewriter = Rewriter(redactor=Redactor(), count=None)
             for _ in rewriter.lines(stream, kind, found.chosen):
                 pass

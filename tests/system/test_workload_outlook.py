@@ -85,7 +85,7 @@ def test_a_trace_is_shown_as_it_is_replayed_and_is_alike_to_itself(tmp_path):
     assert done.is_done, done.err
     workload = tmp_path / "x.yaml"
     workload.write_text(workload.read_text().replace("speed: 1 ", f"speed: {SPEED} "))
-    found = outlook(tmp_path, "x.yaml", "--against", trace, "--kind", "mooncake")
+    found = outlook(tmp_path, "x.yaml", "--against", trace)
     assert [d["verdict"] for d in found["against"]["dimensions"] if "ks_distance" in d] == [
         "inconclusive",
         "inconclusive",
