@@ -24,6 +24,7 @@ from profiler.cli.optional_values import with_values
 from profiler.planner.plan import dump_plan
 from tests.docs.commands import commands_of, documents
 from tests.report.plans import plan
+from tests.system.cli import Done
 
 ROOT = Path(__file__).parents[2]
 OURS = re.compile(r"(?:^|\s)agent-profiler\s")
@@ -86,6 +87,11 @@ def shell(command: str, folder: Path, **environ: str) -> subprocess.CompletedPro
     )
 
 
+def is_done(done: subprocess.CompletedProcess[str]) -> bool:
+    """Say whether it did what it was told; a run on a machine too slow for it says so, with 4."""
+    return Done(done.returncode, done.stdout, done.stderr).is_done
+
+
 @pytest.mark.system
 @pytest.mark.timeout(300)  # seven commands of the tutorial, one after the other
 @pytest.mark.parametrize("name", ["tutorial", "files"])
@@ -94,7 +100,7 @@ def test_a_page_can_be_typed_from_top_to_bottom(name, tmp_path):
     assert commands
     for command in commands:
         done = shell(command, tmp_path)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert is_done(done), f"{command}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.long
@@ -106,7 +112,7 @@ def test_what_the_page_on_reports_shows_writes_what_it_says(tmp_path):
     summary = tmp_path / "summary"
     for command in commands_of(ROOT / "docs" / "reporting.md"):
         done = shell(command, tmp_path, GITHUB_STEP_SUMMARY=str(summary))
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert is_done(done), f"{command}\n{done.stdout}\n{done.stderr}"
     pages = {
         "results/after/profile.html": "Profile of smoke",
         "before-and-after.html": "Comparison of smoke",
@@ -156,5 +162,7 @@ def test_the_commands_of_readme_work_against_the_mock_in_place_of_an_agent(tmp_p
             if "import" in smaller:  # `init` wrote a file of this name
                 (tmp_path / "scenarios" / "mine.yaml").unlink()
             done = shell(smaller, tmp_path)
-            allowed = {0, 4} if any(part in smaller for part in MAY_BE_UNDECIDED) else {0}
-            assert done.returncode in allowed, f"{smaller}\n{done.stdout}\n{done.stderr}"
+            is_undecided = any(part in smaller for part in MAY_BE_UNDECIDED) and (
+                done.returncode == 4
+            )
+            assert is_done(done) or is_undecided, f"{smaller}\n{done.stdout}\n{done.stderr}"

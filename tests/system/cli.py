@@ -37,6 +37,11 @@ class Done:
             and said[0].startswith("error: the harness was the bottleneck: ")
         )
 
+    @property
+    def is_without_complaint(self) -> bool:
+        """Whether it is done, and said nothing else on standard error but how far it was."""
+        return self.is_done and len(complaints(self.err)) == (self.code == 4)
+
 
 def complaints(err: str) -> list[str]:
     """Return what was said on standard error but for how far a run is, which a slow one says."""

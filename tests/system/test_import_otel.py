@@ -52,4 +52,5 @@ def test_without_content_texts_have_exactly_the_recorded_tokens(tmp_path: Any) -
     ]
     calls = [i["llm_http_calls"][-1] for i in truth(name) if i["status"] == 200]
     assert sorted(answers) == sorted(call["usage"]["output"] for call in calls)
-    assert agent_profiler("run", "x.yaml", "--warmup", 0, cwd=tmp_path).code == 0
+    done = agent_profiler("run", "x.yaml", "--warmup", 0, cwd=tmp_path)
+    assert done.is_done, done.err

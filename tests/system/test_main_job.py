@@ -37,7 +37,7 @@ def airline(tmp_path_factory) -> Path:
     done = agent_profiler(
         "run", ROOT / "scenarios/airline.yaml", "--mock-speed", 20, "--out", "run", cwd=folder
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     run: Path = folder / "run"
     (run / "stdout.txt").write_text(done.out)
     return run
@@ -136,7 +136,7 @@ def replay_whole(folder: Path, recordings: Path, *, sessions: int, users: int) -
         f"scenarios: [{{name: recorded, conversations: {recordings}}}]\n"
     )
     done = agent_profiler("run", workload, "--mock-speed", 50, "--out", "run", cwd=folder)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     return folder / "run"
 
 
@@ -243,7 +243,7 @@ def test_the_support_workload_runs_and_its_tools_are_seen(tmp_path):
     done = agent_profiler(
         "run", "support", "--mock-speed", 50, "-n", 100, "--out", "run", cwd=tmp_path
     )
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     profile = load_json(tmp_path / "run" / "profile.json")
     assert profile["sample"]["succeeded"] == 100
     assert profile["tools"]
@@ -267,9 +267,9 @@ def test_merging_two_runs_adds_them_up(tmp_path):
             *("run", "smoke", "--seed", seed, "--mock-speed", 50, "-q", "--out", f"run{seed}"),
             cwd=tmp_path,
         )
-        assert done.code == 0, done.err
+        assert done.is_done, done.err
     done = agent_profiler("merge", "run1", "run2/profile.json", "--out", "both.json", cwd=tmp_path)
-    assert done.code == 0, done.err
+    assert done.is_done, done.err
     one, two, both = (
         load_json(tmp_path / name)
         for name in ("run1/profile.json", "run2/profile.json", "both.json")

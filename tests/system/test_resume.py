@@ -66,7 +66,7 @@ def test_what_contradicts_the_run_is_refused_and_nothing_is_sent(killed, argumen
 
 def test_a_killed_run_goes_on_to_its_end(resumed):
     done, before, run = resumed
-    assert (done.code, done.out.strip()) == (0, "run/profile.json"), done.err
+    assert (done.is_done, done.out.strip()) == (True, "run/profile.json"), done.err
     traces = [event["trace_id"] for event in interactions(run)]
     assert len(set(traces)) == len(traces)
     assert before < set(traces)

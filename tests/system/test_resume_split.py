@@ -86,7 +86,7 @@ def resumed(tmp_path_factory, agent) -> Path:
         assert 2 <= sent <= HELD
         go_on.set()
         done = agent_profiler("run", "--resume", "run", "-q", cwd=folder, **{MARK: mark})
-    assert (done.code, done.out.strip()) == (0, "run/profile.json"), done.err
+    assert (done.is_done, done.out.strip()) == (True, "run/profile.json"), done.err
     return run
 
 

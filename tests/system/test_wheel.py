@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.cli import Done
+
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +64,7 @@ def test_the_wheel_runs_without_a_network_and_with_an_empty_home(wheel, tmp_path
     where = run("-c", "import profiler; print(profiler.__file__)")
     assert where.stdout.startswith(str(installed)), where.stderr
     ran = run("-m", "profiler", "run", "smoke", "--out", str(tmp_path / "run"))
-    assert ran.returncode == 0, ran.stderr
+    assert Done(ran.returncode, ran.stdout, ran.stderr).is_done, ran.stderr
     profile = json.loads((tmp_path / "run" / "profile.json").read_bytes())
     assert profile["sample"]["succeeded"] == profile["sample"]["interactions"] > 0
     assert not list(home.iterdir()), "nothing is left in the home directory"

@@ -65,7 +65,7 @@ def split(tmp_path_factory, alone) -> Path:
             cwd=folder,
             **{MARK: mark},
         )
-    assert (complaints(done.err), done.code) == ([], 0)
+    assert done.is_without_complaint, done.err
     (folder / "stdout.txt").write_text(done.out)
     return folder / "run"
 
@@ -128,7 +128,8 @@ def test_shards_that_others_started_merge_to_the_same_run(tmp_path, alone):
         )
         for index, shard in enumerate(("1/2", "/2"))
     ]
-    assert [process.wait(60) for process in started] == [0, 0]
+    # 4: on too slow a machine each part says so
+    assert {process.wait(60) for process in started} <= {0, 4}
     done = agent_profiler("merge", "part0", "part1", "--out", "both.json", cwd=tmp_path)
     assert done.is_done, done.err
     assert_same_run(tmp_path, alone, "both.json")
