@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.system.stores import free_port
 
 ROOT = Path(__file__).parents[1]
 ACTION = yaml.safe_load((ROOT / "docs" / "ci" / "action.yml").read_text())
@@ -135,9 +136,7 @@ def job(tmp_path):
 
 @pytest.fixture
 def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 def test_no_input_is_text_of_a_script():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,12 +38,31 @@ def program(*names: str) -> str:
     pytest.skip(reason)
 
 
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on.
+
+    It stays ours to the end, so that nobody else is given it until a server that is told of it has
+    started. On Linux that server may take it all the same: neither of the two that share it insists
+    on being alone, and ours does not listen.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform == "linux":
+        _kept.append(probe)
+    else:
+        probe.close()
+    return port
+
+
+@atexit.register
+def _give_back() -> None:
+    for probe in _kept:
+        probe.close()
 
 
 @dataclass

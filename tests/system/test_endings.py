@@ -23,15 +23,14 @@ from tests.system.cli import (
     json_lines,
     load_json,
 )
+from tests.system.stores import free_port
 
 pytestmark = pytest.mark.system
 
 
 @pytest.fixture
 def refusing() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def test_a_target_that_refuses_connections_ends_the_run_at_once(tmp_path, refusing):

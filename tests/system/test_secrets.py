@@ -23,6 +23,7 @@ import pytest
 from tests.system.cli import ROOT, agent_profiler, command, environment
 from tests.system.http_target import reply, target
 from tests.system.processes import MARK, marked, no_orphans, wait_until
+from tests.system.stores import free_port
 
 pytestmark = pytest.mark.system
 
@@ -209,13 +210,6 @@ def test_no_message_quotes_one(tmp_path, arguments, code):
     assert leaks("what was said", (done.out + done.err).encode()) == []
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert [leak for file in files for leak in leaks(file.name, file.read_bytes())] == []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def ask(url: str, body: bytes | None) -> None:

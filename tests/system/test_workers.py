@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +23,7 @@ from tests.system.cli import (
     total,
 )
 from tests.system.processes import MARK, marked, no_orphans, wait_until
+from tests.system.stores import free_port
 
 pytestmark = pytest.mark.system
 
@@ -206,9 +206,7 @@ def test_workers_of_a_run_that_is_killed_stop_with_whole_journals(tmp_path):
 
 
 def test_a_target_that_refuses_connections_is_one_line_for_all_workers(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with no_orphans() as mark:
         done = agent_profiler(
             *("run", ROOT / "scenarios/airline.yaml", "--url", url, "--workers", 4),
