@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from profiler.cli.capacity import CapacityOptions, find_capacity
 from profiler.errors import InconclusiveError
 from profiler.workload.load import load_workload
 from tests.system import queueing
-from tests.system.cli import load_json
+from tests.system.cli import json_lines, load_json
 
 pytestmark = pytest.mark.system
 
@@ -85,20 +87,33 @@ def test_it_brackets_the_capacity_of_a_queue(tmp_path: Path):
     curve = load_json(tmp_path / "found" / "capacity.json")
     result = curve["result"]
     # Above 40/s by up to 2 % (`drift.TOLERANCE`) is not told from keeping up; below it nobody
-    # waits, and the objective leaves 300 ms for whatever else a busy machine does.
-    assert result["lower_per_s"] <= CAPACITY_PER_S * 1.02
-    assert result["upper_per_s"] >= CAPACITY_PER_S
+    # waits, and the objective leaves 300 ms for whatever else a busy machine does. One that was too
+    # busy in both attempts at a rate leaves an end of the bracket open.
+    assert (result["lower_per_s"] or 0) <= CAPACITY_PER_S * 1.02
+    assert (result["upper_per_s"] or math.inf) >= CAPACITY_PER_S
     for step in curve["steps"]:
         profile = load_json(tmp_path / "found" / step["profile"])
         assert profile["sample"]["interactions"] == step["interactions"] >= 72
-    overloaded = [step for step in curve["steps"] if step["rate_per_s"] > CAPACITY_PER_S]
-    assert overloaded
     if not found:
         pytest.skip("the harness found this machine too busy: the bracket holds, but is wide")
+    overloaded = [step for step in curve["steps"] if step["rate_per_s"] > CAPACITY_PER_S]
+    assert overloaded
     assert result["upper_per_s"] <= result["lower_per_s"] * 1.2
     for step in overloaded:
         growth = step["rate_per_s"] / CAPACITY_PER_S - 1
-        assert step["latency_growth_per_s"] == pytest.approx(growth, abs=0.02)
+        if not any(stood_still(tmp_path / "found" / run) for run in step["runs"]):
+            assert step["latency_growth_per_s"] == pytest.approx(growth, abs=0.02)
+
+
+def stood_still(run: Path) -> bool:
+    """Say whether no answer came for longer than a queue that is never empty takes for one.
+
+    A sixth of a second in which the machine stands still, early or late in a step of one second,
+    turns the line through its latencies by more than 0.02.
+    """
+    events = json_lines(run / "journal.jsonl")
+    ends_ns = sorted(event["end_ns"] for event in events if event["event"] == "interaction")
+    return any(b - a > 1.2e9 * SERVICE_S for a, b in pairwise(ends_ns))
 
 
 def test_an_interrupt_in_a_step_ends_with_what_there_is(tmp_path: Path):
@@ -116,7 +131,10 @@ def test_an_interrupt_in_a_step_ends_with_what_there_is(tmp_path: Path):
     with server(WORKERS, SERVICE_S) as url:
         thread.start()
         try:
-            code = find_capacity(options(tmp_path, url, start_rate_per_s=15.0))
+            # An objective that is met however long the machine stands still in the first step.
+            objective = "latency.p95<60s, error_rate<5%"
+            searched = options(tmp_path, url, start_rate_per_s=15.0, objective=objective)
+            code = find_capacity(searched)
         finally:
             over.set()
             thread.join()
