@@ -16,6 +16,7 @@ import pytest
 from profiler.cli.mock_process import mock_agent
 from profiler.workload.load import load_workload
 from tests.system.cli import ROOT, agent_profiler, command, environment, json_lines, load_json
+from tests.system.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,15 @@ class Mock:
         """Return what the agent says it did since the test began."""
         return self._all()[self._before :]
 
-    def interactions(self) -> int:
-        """Return how many user messages the agent answered, by its own account."""
+    def has_answered(self, messages: int) -> bool:
+        """Say whether the agent answered so many, by its own account: it writes that down after.
+
+        Who asked may have ended by then, so that as many are waited for; and more are too many.
+        """
+        wait_until(lambda: self._answered() >= messages, f"{messages} are answered")
+        return self._answered() == messages
+
+    def _answered(self) -> int:
         return sum(line["kind"] == "interaction" for line in self.done())
 
 
@@ -85,16 +93,17 @@ def test_the_mock_agent_is_probed_once_and_what_is_written_runs(
 ):
     done = agent_profiler("init", "--url", mock.url + path, *options, cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
-    assert mock.interactions() == 1
+    assert mock.has_answered(1)
     target = load_workload(tmp_path / "scenarios/mine.yaml").target
     assert target.protocol == protocol
     profile = run(tmp_path, "scenarios/mine.yaml")
     assert profile["sample"]["succeeded"] == 4
-    assert mock.interactions() == 5
+    assert mock.has_answered(5)
 
 
 def test_what_it_says_it_saw_is_what_the_agent_did(mock, tmp_path):
     done = agent_profiler("init", "--url", mock.url, cwd=tmp_path)
+    assert mock.has_answered(1)
     calls = [line for line in mock.done() if line["kind"] == "llm_request"]
     said = dict(line.strip().split("  ", 1) for line in done.out.splitlines() if line[:2] == "  ")
     said = {name: text.strip() for name, text in said.items()}
@@ -141,11 +150,11 @@ def test_it_asks_on_a_real_terminal(mock, tmp_path):
         read_until(terminal, "The agent's URL")
         os.write(terminal, f"{mock.url}\n".encode())
         read_until(terminal, "Send it one message")
-        assert mock.interactions() == 0
+        assert mock.has_answered(0)
         os.write(terminal, b"y\n")
         read_until(terminal, "run it: agent-profiler run scenarios/mine.yaml")
     assert process.returncode == 0
-    assert mock.interactions() == 1
+    assert mock.has_answered(1)
 
 
 @pytest.mark.parametrize("how", ["end of input", "interrupt"])
@@ -161,7 +170,7 @@ def test_whoever_leaves_leaves_nothing(mock, tmp_path, how):
         process.wait(60)
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert mock.interactions() == 0
+    assert mock.has_answered(0)
     assert not (tmp_path / "scenarios").exists()
 
 
