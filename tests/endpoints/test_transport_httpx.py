@@ -22,13 +22,22 @@ from tests.endpoints.wire import (
     deaf_server,
     in_order,
     reset,
-    send_parts,
     until,
 )
 
 BODY = b"Hello, world"
 WHOLE = whole(BODY)
 ONE_READ_BYTES = 256 * 1024  # what an event loop reads at once
+
+
+class ClockByHand:
+    """Stands still but where a test puts it on: a machine that stands still is no silence."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
 
 
 @asynccontextmanager
@@ -281,14 +290,23 @@ async def test_a_server_that_takes_nothing_is_a_write_timeout():
 
 @both_loops
 async def test_a_read_timeout_is_for_silence_not_for_the_whole():
+    clock = ClockByHand()
+
+    async def five_ms() -> None:
+        clock.now_ns += 5_000_000
+        await anyio.sleep(0.005)
+
     async def handle(stream):
         await read_request(stream)
-        await send_parts(stream, *[bytes([byte]) for byte in WHOLE], pause_s=0.005)
+        for byte in WHOLE:
+            await stream.send(bytes([byte]))
+            await five_ms()
         await read_request(stream)
         await stream.send(WHOLE[:-5])
-        await anyio.sleep_forever()
+        while True:
+            await five_ms()
 
-    async with client_of(handle, limits=httpx.Timeout(5, read=0.25)) as client:
+    async with client_of(handle, limits=httpx.Timeout(5, read=0.25), clock=clock) as client:
         first = await client.get("/")  # well over 0.25 s, never silent for so long
         assert first.content == BODY
         with pytest.raises(httpx.ReadTimeout) as caught:
@@ -310,12 +328,16 @@ async def test_silence_before_the_head_times_out_too():
 
 @both_loops
 async def test_a_reader_that_sleeps_is_no_read_timeout():
+    clock = ClockByHand()
     async with (
         client_of(
-            answering(WHOLE[:-5], WHOLE[-5:], close=False), limits=httpx.Timeout(5, read=0.1)
+            answering(WHOLE[:-5], WHOLE[-5:], close=False),
+            limits=httpx.Timeout(5, read=0.1),
+            clock=clock,
         ) as client,
         client.stream("GET", "/") as response,
     ):
+        clock.now_ns += 200_000_000
         await anyio.sleep(0.2)
         assert await response.aread() == BODY
 
