@@ -48,7 +48,12 @@ async def followed(console: Console) -> None:
 async def test_elsewhere_it_is_a_line_now_and_then(monkeypatch):
     monkeypatch.setattr(live, "ELSEWHERE_EVERY_S", 0.01)
     out = io.StringIO()
-    await followed(Console(file=out))
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow, Console(file=out), lambda: "so far [red]so good")
+            while out.getvalue().count("\n") < 3:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
     assert set(out.getvalue().splitlines()) == {"so far [red]so good"}
 
 
