@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
+CHAT = "/v1/chat/completions"
 PAGE = """
 (async () => {
   const post = (path, body) => fetch(path, {
@@ -76,6 +78,14 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[
     return folder, messages, session
 
 
+def waits_s(har: Path) -> list[float]:
+    """Return the times from each answer of the conversation to the next message."""
+    sent = [e for e in load_json(har)["log"]["entries"] if e["request"]["url"].endswith(CHAT)]
+    begun_s = [datetime.fromisoformat(e["startedDateTime"]).timestamp() for e in sent]
+    ended_s = [begin_s + e["time"] / 1000 for begin_s, e in zip(begun_s, sent, strict=True)]
+    return [begin_s - end_s for end_s, begin_s in zip(ended_s, begun_s[1:], strict=False)]
+
+
 def test_a_recording_of_a_real_browser_gives_what_was_said(recorded: Any) -> None:
     folder, messages, session = recorded
     done = agent_profiler(
@@ -92,7 +102,8 @@ def test_a_recording_of_a_real_browser_gives_what_was_said(recorded: Any) -> Non
     ]
     first, *pauses = found["think_times_s"]
     assert first is None
-    assert all(0.4 <= pause < 2 for pause in pauses), "the page waits for 0.4 s"
+    assert pauses == pytest.approx(waits_s(folder / "page.har"), abs=1e-5)
+    assert min(pauses) > 0.398, "the page waits for 0.4 s, and a HAR's times are in milliseconds"
     assert "OpenAI chat messages: http://127.0.0.1" in done.out
     assert "plain text in an object: http://127.0.0.1" in done.out
     reasons = {line["reason"] for line in json_lines(folder / "s.jsonl")}
