@@ -7,6 +7,7 @@ import json
 import resource
 import socket
 from contextlib import asynccontextmanager
+from time import process_time_ns
 
 import anyio
 import httpx
@@ -177,18 +178,18 @@ async def test_the_event_loop_goes_on_while_a_large_batch_is_read():
     body = gzip.compress(json.dumps(big).encode(), 1)
     longest_ns = 0
 
-    async def beat():
+    async def beat():  # by processor time: a machine that stands still is no loop that does
         nonlocal longest_ns
         while True:
-            before = monotonic_ns()
+            before = process_time_ns()
             await anyio.sleep(0.001)
-            longest_ns = max(longest_ns, monotonic_ns() - before)
+            longest_ns = max(longest_ns, process_time_ns() - before)
 
     async with bench() as it, anyio.create_task_group() as group:
         group.start_soon(beat)
-        before = monotonic_ns()
+        before = process_time_ns()
         answer = await it.post(body, JSON, **{"content-encoding": "gzip"})
-        took_ns = monotonic_ns() - before
+        took_ns = process_time_ns() - before
         group.cancel_scope.cancel()
     assert answer.status_code == 200
     assert longest_ns < took_ns / 2
