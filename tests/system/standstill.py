@@ -24,6 +24,11 @@ class Machine:
         """Say whether it did at any time between the two."""
         return any(begin_ns < to_ns and end_ns > from_ns for begin_ns, end_ns in self._still)
 
+    @property
+    def longest_s(self) -> float:
+        """For how long it did at most."""
+        return max((end_ns - begin_ns for begin_ns, end_ns in self._still), default=0) / 1e9
+
     def watch(self) -> None:
         """Sleep, and note when that took longer than asked, until `leave`."""
         due_ns = monotonic_ns() + _EVERY_NS
