@@ -12,6 +12,7 @@ from profiler.cli.mock_process import mock_llm
 from profiler.workload.load import load_workload
 from tests.system.agents.environment import HERE, running_agent, running_langgraph
 from tests.system.cli import agent_profiler, json_lines, load_json
+from tests.system.processes import wait_until
 from tests.system.stores import free_port, redis_server
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ def test_a_real_server_is_recognised_probed_once_and_its_workload_runs(name, tmp
         url = started(known, tmp_path, stack, stack.enter_context(mock)["llm"])
         done = agent_profiler("init", "--url", url + known.path, *known.options, cwd=tmp_path)
         assert done.is_done, (done.err, (tmp_path / "agent.log").read_text()[-3000:])
+        # The LLM writes a call down after its last byte: the last one is that without tools.
+        wait_until(
+            lambda: [line for line in json_lines(truth) if not line["tool_calls"]],
+            "the LLM's last call is written down",
+        )
         served = json_lines(truth)
         ran = agent_profiler(
             "run", "scenarios/mine.yaml", "-n", "4", "--warmup", "0", "--out", "run", "-q",

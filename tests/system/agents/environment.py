@@ -32,7 +32,7 @@ ENVIRONMENTS = {
     ".venv-agents-adk": "requirements-adk.txt",
     ".venv-agents-litellm": "requirements-litellm.txt",
 }
-START_S = 60
+START_S = 180
 _NOT_FOR_AGENTS = (
     *("ANTHROPIC_", "DATABASE_", "LANGCHAIN_", "LANGSMITH_", "LITELLM_", "OPENAI_", "OTEL_"),
     "PYTHONPATH",
