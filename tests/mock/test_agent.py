@@ -449,7 +449,7 @@ async def test_rate_limit_headers_in_other_spellings_are_read_or_left_out(write_
 
 async def test_an_llm_that_is_too_slow_is_a_timeout(write_lines):
     slow = {"ttft_median_s": 30, "ttft_p95_s": 30, "speed": 1}
-    async with serving(write_lines, agent={"llm_timeout_s": 0.05}, llm=slow) as client:
+    async with serving(write_lines, agent={"llm_timeout_s": 0.5}, llm=slow) as client:
         answer = await client.post(PATH, json=chat("hi"))
     assert answer.status_code == 502
     assert answer.json()["trace"]["llm_calls"][0]["outcome"] == "timeout"
