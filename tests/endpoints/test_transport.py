@@ -461,13 +461,25 @@ async def test_only_http_urls_and_headers_that_are_headers():
 # Time
 
 
+def once_connected(handle):
+    """Answer the first request: the one that `handle` gets has nothing to connect."""
+
+    async def first_answers(stream):
+        await read_request(stream)
+        await stream.send(WHOLE)
+        await handle(stream)
+
+    return first_answers
+
+
 @both_loops
 async def test_the_deadline_holds_against_a_server_that_says_nothing():
     async def handle(stream):
         await read_request(stream)
         await anyio.sleep_forever()
 
-    async with meeting(handle) as (transport, url):
+    async with meeting(once_connected(handle)) as (transport, url):
+        await ask(transport, url)
         with pytest.raises(DeadlineError, match=r"within 0\.05 s") as caught:
             await ask(transport, url, timeout_s=0.05)
         assert isinstance(caught.value, httpx.ReadTimeout)
@@ -485,7 +497,11 @@ async def test_the_deadline_holds_against_a_server_that_drips(start):
             await stream.send(bytes([byte]))
             await anyio.sleep(0.005)
 
-    await failing(handle, DeadlineError, timeout_s=0.1)
+    async with meeting(once_connected(handle)) as (transport, url):
+        await ask(transport, url)
+        with pytest.raises(DeadlineError):
+            await ask(transport, url, timeout_s=0.1)
+        assert transport.pool.open_connections == 0
 
 
 @both_loops
