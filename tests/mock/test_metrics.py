@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 import anyio
@@ -74,12 +75,12 @@ async def test_refusals_are_counted_by_the_agent_and_by_its_llm():
 
 
 async def test_a_call_that_was_repeated_shows_every_refusal():
-    # One call in two seconds: the second is refused however slow the machine is.
-    llm = LlmOptions(speed=INSTANT, rpm=30, limit_window_s=2, tool_call_probability=0)
+    # One call a second, and two that come at once.
+    llm = LlmOptions(speed=INSTANT, rpm=60, limit_window_s=1, tool_call_probability=0)
     agent = AgentOptions(speed=INSTANT, llm_retries=5)
     async with running_mocks(agent=agent, llm=llm) as urls:
-        assert (await ask(urls.agent, "One")).status_code == 200
-        assert (await ask(urls.agent, "Two")).status_code == 200
+        both = await asyncio.gather(ask(urls.agent, "One"), ask(urls.agent, "Two"))
+        assert [answer.status_code for answer in both] == [200, 200]
         agents, llms = await metrics(urls.agent), await metrics(urls.llm.removesuffix("/v1"))
     limited = 'agent_llm_rate_limited_total{gen_ai_request_model="gpt-4o"}'
     assert agents[limited] == llms[limited] >= 1
