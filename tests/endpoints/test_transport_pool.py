@@ -11,19 +11,9 @@ import pytest
 from profiler.clock import monotonic_ns
 from profiler.endpoints.stamps import Stamps
 from tests.endpoints.hostile import read_request, serving, whole
-from tests.endpoints.wire import answering, ask, both_loops, meeting, until
+from tests.endpoints.wire import HandClock, answering, ask, both_loops, meeting, until
 
 WHOLE = whole(b"{}")
-
-
-class SkippingClock:
-    """The real clock, which a test can put forward."""
-
-    def __init__(self) -> None:
-        self.ahead_ns = 0
-
-    def __call__(self) -> int:
-        return monotonic_ns() + self.ahead_ns
 
 
 def gated(gate: anyio.Semaphore, order: list[bytes]):
@@ -57,7 +47,7 @@ async def test_the_connection_used_last_is_lent_first():
 
 @both_loops
 async def test_a_connection_idle_for_too_long_is_closed_with_all_that_are_older():
-    clock = SkippingClock()
+    clock = HandClock()
     gate, order = anyio.Semaphore(0), []
     async with meeting(gated(gate, order), clock=clock, keepalive_expiry_s=60.0) as (
         transport,
@@ -69,10 +59,10 @@ async def test_a_connection_idle_for_too_long_is_closed_with_all_that_are_older(
             await until(lambda: len(order) == 3)
             for _ in range(5):
                 gate.release()
-        clock.ahead_ns += 59 * 10**9
+        clock.now_ns += 59 * 10**9
         received, _ = await ask(transport, url)
         assert received.stamps.reused
-        clock.ahead_ns += 61 * 10**9
+        clock.now_ns += 61 * 10**9
         received, _ = await ask(transport, url)
         assert not received.stamps.reused
         assert transport.pool.open_connections == transport.pool.idle_connections == 1
@@ -80,13 +70,13 @@ async def test_a_connection_idle_for_too_long_is_closed_with_all_that_are_older(
 
 @both_loops
 async def test_without_an_expiry_a_connection_is_kept():
-    clock = SkippingClock()
+    clock = HandClock()
     async with meeting(answering(WHOLE, close=False), clock=clock, keepalive_expiry_s=None) as (
         transport,
         url,
     ):
         await ask(transport, url)
-        clock.ahead_ns += 10**15
+        clock.now_ns += 10**15
         received, _ = await ask(transport, url)
         assert received.stamps.reused
 
@@ -112,10 +102,11 @@ async def test_a_connection_that_closes_before_the_loop_said_so_is_not_lent():
 
 @both_loops
 async def test_who_waits_is_served_in_order_and_the_wait_is_measured_apart():
-    gate, order = anyio.Semaphore(0), []
+    """Each is answered 20 ms after it was sent, on a clock that nothing else puts forward."""
+    clock, gate, order = HandClock(), anyio.Semaphore(0), []
     stamps = {name: Stamps() for name in (b"a", b"b", b"c", b"d")}
     async with (
-        meeting(gated(gate, order), max_connections=1) as (transport, url),
+        meeting(gated(gate, order), max_connections=1, clock=clock) as (transport, url),
         anyio.create_task_group() as tasks,
     ):
         for number, (name, own) in enumerate(stamps.items()):
@@ -130,17 +121,13 @@ async def test_who_waits_is_served_in_order_and_the_wait_is_measured_apart():
                 await until(lambda count=number: len(transport.pool._waiters) == count)
         assert transport.pool.open_connections == 1
         for count in (1, 2, 3, 4):
-            await anyio.sleep(0.02)
+            clock.now_ns += 20_000_000
             gate.release()
             await until(lambda count=count: len(order) == min(4, count + 1))
     assert order == [b"a", b"b", b"c", b"d"]
     waits = [own.pool_wait_ns for own in stamps.values()]
-    assert waits[0] == 0
-    assert waits == sorted(waits)
-    assert waits[1] >= 15_000_000
-    assert waits[3] >= 55_000_000
-    for own in stamps.values():
-        assert own.last_byte_ns - own.sent_ns < waits[3]
+    assert waits == [0, 20_000_000, 40_000_000, 60_000_000]
+    assert {own.last_byte_ns - own.sent_ns for own in stamps.values()} == {20_000_000}
     assert [own.reused for own in stamps.values()] == [False, True, True, True]
 
 
@@ -252,6 +239,7 @@ async def test_who_waits_for_another_origin_gets_the_place():
 async def test_a_retry_takes_its_turn_and_a_new_connection():
     requests: list[int] = []
     connections = 0
+    is_waited_for = anyio.Event()
 
     async def handle(stream):
         nonlocal connections
@@ -261,11 +249,12 @@ async def test_a_retry_takes_its_turn_and_a_new_connection():
             await read_request(stream)
             requests.append(number)
             if number == 1 and requests.count(1) == 2:
-                await anyio.sleep(0.02)
+                await is_waited_for.wait()
                 return
             await stream.send(WHOLE)
 
-    async with meeting(handle, max_connections=1) as (transport, url):
+    # On a clock that stands still: a second later it would be no stale connection any more.
+    async with meeting(handle, max_connections=1, clock=HandClock()) as (transport, url):
         await ask(transport, url)
         results = []
 
@@ -278,6 +267,7 @@ async def test_a_retry_takes_its_turn_and_a_new_connection():
             await until(lambda: len(requests) == 2)
             tasks.start_soon(user)  # gets the place of the stale connection; the retry waits
             await until(lambda: len(transport.pool._waiters) == 1)
+            is_waited_for.set()
         assert [stamps.retried for stamps in results] == [0, 1]
         assert not results[1].reused
         assert transport.pool.open_connections == 1

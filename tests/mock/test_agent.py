@@ -9,6 +9,7 @@ import httpx
 import orjson
 import pytest
 
+from profiler.clock import monotonic_ns
 from profiler.measure.tokens import TokenCounter
 from profiler.mock.options import AgentOptions, LlmOptions
 from profiler.mock.serve import running_mocks
@@ -227,14 +228,30 @@ async def test_a_rate_limit_is_passed_on_with_the_trace(write_lines, tmp_path, r
 
 
 async def test_retries_wait_as_long_as_the_llm_asks(write_lines):
-    limits = {"rpm": 600, "limit_window_s": 0.1}  # one request at a time, ten a second
-    async with serving(write_lines, llm=limits, agent={"llm_retries": 20}) as client:
+    asked_ns: list[int] = []
+
+    async def busy(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+        asked_ns.append(monotonic_ns())
+        is_first = len(asked_ns) == 1
+        headers = [(b"content-type", b"application/json")]
+        if is_first:  # unasked it would be half a second
+            headers.append((b"retry-after-ms", b"600"))
+        body = b"{}" if is_first else b'{"choices":[{"message":{"content":"x"}}]}'
+        status = 429 if is_first else 200
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async with (
+        listening(busy, "127.0.0.1", 0) as llm,
+        serving(write_lines, llm_url=f"{llm}/v1", agent={"llm_retries": 1}) as client,
+    ):
         response = await client.post(PATH, json=chat("hi"))
     assert response.status_code == 200
-    first, second = response.json()["trace"]["llm_calls"]
-    assert first["attempts"] == 1
-    assert second["attempts"] >= 2
-    assert second["end_s"] - first["start_s"] >= 0.09
+    (call,) = response.json()["trace"]["llm_calls"]
+    assert call["attempts"] == 2
+    assert asked_ns[1] - asked_ns[0] >= 600_000_000
 
 
 class Broken:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 import anyio
 import httpx
 import pytest
 
+from profiler.clock import monotonic_ns
 from profiler.errors import UsageError
 from profiler.mock.options import AgentOptions, LlmOptions
 from profiler.mock.serve import running_mocks
 from profiler.mock.slots import Slots
+from profiler.serving import listening
 
 S = 1_000_000_000
 INSTANT = float("inf")
@@ -72,12 +75,12 @@ async def test_refusals_are_counted_by_the_agent_and_by_its_llm():
 
 
 async def test_a_call_that_was_repeated_shows_every_refusal():
-    # One call in two seconds: the second is refused however slow the machine is.
-    llm = LlmOptions(speed=INSTANT, rpm=30, limit_window_s=2, tool_call_probability=0)
+    # One call a second, and two that come at once.
+    llm = LlmOptions(speed=INSTANT, rpm=60, limit_window_s=1, tool_call_probability=0)
     agent = AgentOptions(speed=INSTANT, llm_retries=5)
     async with running_mocks(agent=agent, llm=llm) as urls:
-        assert (await ask(urls.agent, "One")).status_code == 200
-        assert (await ask(urls.agent, "Two")).status_code == 200
+        both = await asyncio.gather(ask(urls.agent, "One"), ask(urls.agent, "Two"))
+        assert [answer.status_code for answer in both] == [200, 200]
         agents, llms = await metrics(urls.agent), await metrics(urls.llm.removesuffix("/v1"))
     limited = 'agent_llm_rate_limited_total{gen_ai_request_model="gpt-4o"}'
     assert agents[limited] == llms[limited] >= 1
@@ -92,30 +95,57 @@ async def test_an_error_inside_a_200_is_no_success():
     assert found['agent_interactions_total{outcome="ok"}'] == 0
 
 
+class Gate:
+    """An LLM that answers one request for each release of its gate."""
+
+    def __init__(self) -> None:
+        self.gate = anyio.Semaphore(0)
+        self.asked = 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        while (await receive())["more_body"]:
+            pass
+        self.asked += 1
+        await self.gate.acquire()
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        body = b'{"choices":[{"message":{"content":"x"}}]}'
+        await send({"type": "http.response.body", "body": body})
+
+
 async def test_messages_beyond_the_slots_wait_in_line_and_are_all_answered():
-    agent = AgentOptions(workers=2)
-    llm = LlmOptions(ttft_median_s=1.0, ttft_p95_s=1.0, gap_s=0, tool_call_probability=0)
-    statuses: list[int] = []
+    llm, statuses, in_line = Gate(), list[int](), list[tuple[float, float]]()
 
     async def one(number: int) -> None:
         statuses.append((await ask(urls.agent, f"Question {number}")).status_code)
 
-    async with running_mocks(agent=agent, llm=llm) as urls:
+    async with (
+        listening(llm, "127.0.0.1", 0) as url,
+        running_mocks(agent=AgentOptions(workers=2), llm_url=f"{url}/v1") as urls,
+    ):
+        waited_s = 0.0
         async with anyio.create_task_group() as group:
             for number in range(6):
                 group.start_soon(one, number)
-            found = await metrics(urls.agent)
-            while found["agent_queue_depth"] < 4:
+            for asked in (2, 4, 6):  # the line is all there before anyone is answered
                 found = await metrics(urls.agent)
+                while llm.asked < asked or found["agent_queue_depth"] != 6 - asked:
+                    found = await metrics(urls.agent)
+                in_line.append((found["agent_queue_depth"], found["agent_worker_slots_busy"]))
+                assert found["agent_workers"] == 2
+                assert (found["agent_queue_oldest_age_seconds"] > 0) is (asked < 6)
+                begun_ns = monotonic_ns()
+                await anyio.sleep(0.1)
+                waited_s += (8 - asked) * (monotonic_ns() - begun_ns) / S  # all that are not done
+                for _ in range(2):
+                    llm.gate.release()
         after = await metrics(urls.agent)
-    assert (found["agent_queue_depth"], found["agent_worker_slots_busy"]) == (4, 2)
-    assert found["agent_workers"] == 2
-    assert found["agent_queue_oldest_age_seconds"] > 0
+    assert in_line == [(4, 2), (2, 2), (0, 2)]
     assert statuses == [200] * 6
     assert (after["agent_queue_depth"], after["agent_worker_slots_busy"]) == (0, 0)
     assert after["agent_queue_oldest_age_seconds"] == 0
-    # Three rounds of at least a second each: the last two waited for two of them.
-    assert after["agent_interaction_duration_seconds_sum"] >= 2 * (1 + 2 + 3)
+    # What waits in line takes as long as what is worked on.
+    assert after["agent_interaction_duration_seconds_sum"] >= waited_s
 
 
 async def test_the_line_is_first_come_first_served():

@@ -162,6 +162,7 @@ async def test_through_the_receiver_shuffled_and_in_several_batches(name, media,
             in_flight=in_flight,
             anchor=anchor_of(name),
             port=0,
+            hold_s=3600,  # all spans are there before any is late, however slow the machine is
         ) as receiver,
         httpx.AsyncClient(base_url=receiver.url) as client,
     ):
