@@ -17,6 +17,7 @@ from profiler.endpoints.streaming import HIGH_WATER_BYTES, OutgoingRequest
 from profiler.endpoints.transport import LeanTransport
 from tests.endpoints.hostile import read_request, serving, whole
 from tests.endpoints.wire import (
+    HandClock,
     answering,
     both_loops,
     deaf_server,
@@ -28,16 +29,6 @@ from tests.endpoints.wire import (
 BODY = b"Hello, world"
 WHOLE = whole(BODY)
 ONE_READ_BYTES = 256 * 1024  # what an event loop reads at once
-
-
-class ClockByHand:
-    """Stands still but where a test puts it on: a machine that stands still is no silence."""
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
 
 
 @asynccontextmanager
@@ -290,7 +281,7 @@ async def test_a_server_that_takes_nothing_is_a_write_timeout():
 
 @both_loops
 async def test_a_read_timeout_is_for_silence_not_for_the_whole():
-    clock = ClockByHand()
+    clock = HandClock()
 
     async def five_ms() -> None:
         clock.now_ns += 5_000_000
@@ -328,17 +319,21 @@ async def test_silence_before_the_head_times_out_too():
 
 @both_loops
 async def test_a_reader_that_sleeps_is_no_read_timeout():
-    clock = ClockByHand()
+    clock, has_slept = HandClock(), anyio.Event()
+
+    async def handle(stream):
+        await read_request(stream)
+        await stream.send(WHOLE[:-5])
+        await has_slept.wait()
+        await stream.send(WHOLE[-5:])
+
     async with (
-        client_of(
-            answering(WHOLE[:-5], WHOLE[-5:], close=False),
-            limits=httpx.Timeout(5, read=0.1),
-            clock=clock,
-        ) as client,
+        client_of(handle, limits=httpx.Timeout(5, read=0.1), clock=clock) as client,
         client.stream("GET", "/") as response,
     ):
-        clock.now_ns += 200_000_000
+        clock.now_ns += 10**9
         await anyio.sleep(0.2)
+        has_slept.set()
         assert await response.aread() == BODY
 
 
